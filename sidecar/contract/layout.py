@@ -1,0 +1,379 @@
+"""Builds and parses every file and folder name of a workspace, a run and a node (DESIGN section 3).
+
+    <workspace>/
+      runs/<run_id>/            RunLayout: what a person reads, and `.state/`, what the runner itself keeps
+      snapshots/                file contents by hash, and a manifest a snapshot
+      environments/<key>/       built virtual environments
+      nodes/<node_id>/<run_id>/ NodeLayout of a local node; on an SSH node it lies below that node's work directory
+      compute/<name>.yml
+      history.db
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+AZUREML_LOGS = "azureml-logs"
+SYSTEM_LOGS = "logs/azureml"
+USER_LOGS = "logs"
+OUTPUTS = "outputs"
+STATE = ".state"
+
+MAIN = "main"
+MPI_LAUNCHER = "mpi_launcher"
+EVERY_PROCESS = "*"
+
+_RUN_ID = re.compile(r"^(?P<experiment>[A-Za-z0-9][\w-]{0,254})_(?P<seconds>\d+)_(?P<suffix>[0-9a-f]{8})$", re.ASCII)
+_EXPERIMENT = re.compile(r"^[A-Za-z0-9][\w-]{0,254}$", re.ASCII)
+_NODE_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+_PROCESS = re.compile(r"^(?:main|mpi_launcher|mpi_proxy_\d+|(?:rank|worker|ps)_\d+)$")
+_DRIVER_LOG = re.compile(r"^70_driver_log(?:_(?P<index>\d+))?\.txt$")
+
+
+def new_run_id(experiment_name: str, *, epoch_s: int, suffix: Optional[str] = None) -> str:
+    """A run id `<experiment>_<epoch seconds>_<8 hex>`; the suffix is random unless given."""
+    return f"{experiment_name}_{epoch_s}_{suffix or secrets.token_hex(4)}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether `text` has the form of a whole run id."""
+    return _RUN_ID.match(text) is not None
+
+
+def is_experiment_name(text: str) -> bool:
+    """Whether Azure ML v1 would take `text` as an experiment's name (1 to 255 of letters, digits, `_`, `-`)."""
+    return _EXPERIMENT.match(text) is not None
+
+
+def is_node_id(text: str) -> bool:
+    """Whether `text` can stand in a file name as a node's id."""
+    return _NODE_ID.match(text) is not None
+
+
+def is_process_name(text: str) -> bool:
+    """Whether `text` is one of the process names a run can have."""
+    return _PROCESS.match(text) is not None
+
+
+def local_node_id(index: int) -> str:
+    """The id of the `index`-th simulated node of this machine."""
+    return f"local-{index}"
+
+
+def mpi_proxy_name(index: int) -> str:
+    """The name of the MPI launcher's helper on the `index`-th node (Hydra's proxy, Open MPI's daemon)."""
+    return f"mpi_proxy_{index}"
+
+
+def driver_log_name(index: Optional[int]) -> str:
+    """`70_driver_log.txt` for the only process of a run (None), `70_driver_log_<n>.txt` for one of several."""
+    return "70_driver_log.txt" if index is None else f"70_driver_log_{index}.txt"
+
+
+def driver_log_index(file_name: str) -> Optional[int]:
+    """The process index in a driver log's name; None where it has none or is no driver log."""
+    found = _DRIVER_LOG.match(file_name)
+    return int(found["index"]) if found and found["index"] else None
+
+
+def is_driver_log(file_name: str) -> bool:
+    """Whether `file_name` (no folder) is the log of a user process."""
+    return _DRIVER_LOG.match(file_name) is not None
+
+
+class WorkspaceLayout(NamedTuple):
+    """The places in a workspace; nothing is created by naming them."""
+
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        """Every run's folder lies here."""
+        return self.root / "runs"
+
+    @property
+    def snapshots(self) -> Path:
+        """The content-addressed store of source folders."""
+        return self.root / "snapshots"
+
+    @property
+    def environments(self) -> Path:
+        """Virtual environments by content hash, each beside its lock file."""
+        return self.root / "environments"
+
+    @property
+    def compute(self) -> Path:
+        """Compute files, one a target."""
+        return self.root / "compute"
+
+    @property
+    def nodes(self) -> Path:
+        """Work directories of this machine's simulated nodes."""
+        return self.root / "nodes"
+
+    @property
+    def history(self) -> Path:
+        """The SQLite index over the run folders; it can be rebuilt from them."""
+        return self.root / "history.db"
+
+    def run(self, run_id: str) -> RunLayout:
+        """The folder of one run."""
+        return RunLayout(self.runs / run_id)
+
+    def compute_file(self, name: str) -> Path:
+        """The compute file of the target called `name`."""
+        return self.compute / f"{name}.yml"
+
+    def node(self, node_id: str, run_id: str) -> NodeLayout:
+        """What a simulated node keeps for one run."""
+        return NodeLayout(self.nodes / node_id / run_id)
+
+
+class RunLayout(NamedTuple):
+    """The places in one run's folder."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        """The run's record."""
+        return self.root / "run.json"
+
+    @property
+    def azureml_logs(self) -> Path:
+        """The folder of the numbered logs."""
+        return self.root / AZUREML_LOGS
+
+    @property
+    def system_logs(self) -> Path:
+        """The folder of the runner's own finer logs."""
+        return self.root / SYSTEM_LOGS
+
+    @property
+    def user_logs(self) -> Path:
+        """What the script wrote to `logs/`."""
+        return self.root / USER_LOGS
+
+    @property
+    def outputs(self) -> Path:
+        """What the script wrote to `outputs/`."""
+        return self.root / OUTPUTS
+
+    @property
+    def image_build_log(self) -> Path:
+        """The build of the environment; absent after a cache hit."""
+        return self.azureml_logs / "20_image_build_log.txt"
+
+    def execution_log(self, node_id: str) -> Path:
+        """What the runner did to secure one node."""
+        return self.azureml_logs / f"55_azureml-execution-{node_id}.txt"
+
+    def job_prep_log(self, node_id: str) -> Path:
+        """Job preparation on one node."""
+        return self.azureml_logs / f"65_job_prep-{node_id}.txt"
+
+    def driver_log(self, index: Optional[int]) -> Path:
+        """Standard output and error of one user process, in order."""
+        return self.azureml_logs / driver_log_name(index)
+
+    @property
+    def mpi_log(self) -> Path:
+        """What the MPI launcher itself prints."""
+        return self.azureml_logs / "70_mpi_log.txt"
+
+    def job_post_log(self, node_id: str) -> Path:
+        """Job release on one node."""
+        return self.azureml_logs / f"75_job_post-{node_id}.txt"
+
+    @property
+    def process_info(self) -> Path:
+        """One JSON line a process: who, where, which log."""
+        return self.azureml_logs / "process_info.json"
+
+    @property
+    def process_status(self) -> Path:
+        """JSON lines: every process's changes of state."""
+        return self.azureml_logs / "process_status.json"
+
+    @property
+    def job_prep_system_log(self) -> Path:
+        """Python logging of job preparation, every node."""
+        return self.system_logs / "job_prep_azureml.log"
+
+    @property
+    def job_release_system_log(self) -> Path:
+        """Python logging of job release, every node."""
+        return self.system_logs / "job_release_azureml.log"
+
+    def process_system_log(self, pid: int, index: Optional[int]) -> Path:
+        """Python logging of the in-job API in one process."""
+        return self.system_logs / (f"{pid}_azureml.log" if index is None else f"{index}_{pid}_azureml.log")
+
+    def sidecar_logs(self, node_id: str) -> Path:
+        """The sidecar's own three files for one node lie here."""
+        return self.system_logs / "sidecar" / node_id
+
+    def start_cms(self, node_id: str) -> Path:
+        """What started with the sidecar."""
+        return self.sidecar_logs(node_id) / "start_cms.txt"
+
+    def prep_cmd(self, node_id: str) -> Path:
+        """What job preparation entered."""
+        return self.sidecar_logs(node_id) / "prep_cmd.txt"
+
+    def release_cmd(self, node_id: str) -> Path:
+        """What job release left."""
+        return self.sidecar_logs(node_id) / "release_cmd.txt"
+
+    @property
+    def failure(self) -> Path:
+        """Root cause of a failed run."""
+        return self.system_logs / "failure.json"
+
+    @property
+    def manifest(self) -> Path:
+        """Every collected file with size, sha256, and whether it is complete."""
+        return self.system_logs / "manifest.json"
+
+    @property
+    def state(self) -> Path:
+        """What the runner keeps for itself; a person need not look here."""
+        return self.root / STATE
+
+    @property
+    def controller_lock(self) -> Path:
+        """Locked (flock) by the one live controller; holds its identity as JSON."""
+        return self.state / "controller.lock"
+
+    @property
+    def controller_log(self) -> Path:
+        """Whatever a controller prints, a traceback of its own included."""
+        return self.state / "controller.log"
+
+    @property
+    def controller_bell(self) -> Path:
+        """FIFO: any byte written wakes the controller."""
+        return self.state / "controller.bell"
+
+    @property
+    def cancel_request(self) -> Path:
+        """Exists once somebody asked for the run to be canceled."""
+        return self.state / "cancel.json"
+
+    @property
+    def census(self) -> Path:
+        """What was left after the last process: by node."""
+        return self.state / "census.json"
+
+    @property
+    def journal(self) -> Path:
+        """JSON lines: what the controller decided, before it acts on it."""
+        return self.state / "journal.jsonl"
+
+    def node_events(self, node_id: str) -> Path:
+        """JSON lines as they came from one node's supervisor."""
+        return self.state / "nodes" / f"{node_id}.jsonl"
+
+    @property
+    def time_indexes(self) -> Path:
+        """The folder of the time indexes."""
+        return self.state / "index"
+
+    def time_index(self, log_name: str) -> Path:
+        """The (offset, wall clock) index of one file of `azureml-logs/`."""
+        return self.time_indexes / f"{log_name}.idx"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON Lines file a process, appended by the in-job API."""
+        return self.state / "metrics"
+
+    def process_metrics(self, process_name: str) -> Path:
+        """The metrics that one process logged."""
+        return self.metrics / f"{process_name}.jsonl"
+
+
+class NodeLayout(NamedTuple):
+    """What one node keeps for one run; removed by job release once everything was collected."""
+
+    root: Path
+
+    @property
+    def plan(self) -> Path:
+        """The node's plan; created once, never changed: the start token of the node."""
+        return self.root / "plan.json"
+
+    @property
+    def orders(self) -> Path:
+        """Orders from the controller, one file each, created once."""
+        return self.root / "orders"
+
+    def order(self, name: str) -> Path:
+        """One order; its name makes a second sending harmless."""
+        return self.orders / f"{name}.json"
+
+    @property
+    def events(self) -> Path:
+        """JSON lines: everything that happened on the node, in order."""
+        return self.root / "events.jsonl"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Locked (flock) by the one live supervisor; holds its identity as JSON."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """Whatever a supervisor prints, a traceback of its own included."""
+        return self.root / "supervisor.log"
+
+    @property
+    def bell(self) -> Path:
+        """FIFO: any byte written wakes the supervisor."""
+        return self.root / "supervisor.bell"
+
+    @property
+    def agent_bell(self) -> Path:
+        """FIFO: any byte written wakes the agent."""
+        return self.root / "agent.bell"
+
+    @property
+    def work(self) -> Path:
+        """The job's working directory: the snapshot, and what the script writes."""
+        return self.root / "work"
+
+    def process(self, process_name: str) -> Path:
+        """The folder of one process's records."""
+        return self.root / "processes" / process_name
+
+    @property
+    def processes(self) -> Path:
+        """Every process's records lie here."""
+        return self.root / "processes"
+
+    def started(self, process_name: str) -> Path:
+        """Start token of a process: exists at most once, so nothing is started twice."""
+        return self.process(process_name) / "started.json"
+
+    def raised(self, process_name: str) -> Path:
+        """The exception that ended the script, written before anything else can stop the process."""
+        return self.process(process_name) / "raised.json"
+
+    def exit(self, process_name: str) -> Path:
+        """Exit record of a process."""
+        return self.process(process_name) / "exit.json"
+
+    @property
+    def launches(self) -> Path:
+        """JSON lines: what an MPI launcher asked to be started on other nodes (Open MPI's agent program)."""
+        return self.root / "launches.jsonl"
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether `path`, once resolved, lies in `folder` (or is it)."""
+    real, real_folder = os.path.realpath(path), os.path.realpath(folder)
+    return real == real_folder or real.startswith(real_folder.rstrip(os.sep) + os.sep)
