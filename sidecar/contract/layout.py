@@ -1,12 +1,12 @@
 """Builds and parses every file and folder name of a workspace, a run and a node (DESIGN section 3).
 
-    <workspace>/
-      runs/<run_id>/            RunLayout: what a person reads, and `.state/`, what the runner itself keeps
-      snapshots/                file contents by hash, and a manifest a snapshot
-      environments/<key>/       built virtual environments
-      nodes/<node_id>/<run_id>/ NodeLayout of a local node; on an SSH node it lies below that node's work directory
-      compute/<name>.yml
-      history.db
+<workspace>/
+  runs/<run_id>/            RunLayout: what a person reads, and `.state/`, what the runner itself keeps
+  snapshots/                file contents by hash, and a manifest a snapshot
+  environments/<key>/       built virtual environments
+  nodes/<node_id>/<run_id>/ NodeLayout of a local node; on an SSH node it lies below that node's work directory
+  compute/<name>.yml
+  history.db
 """
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ def new_run_id(experiment_name: str, *, epoch_s: int, suffix: Optional[str] = No
 def is_run_id(text: str) -> bool:
     """Whether `text` has the form of a whole run id."""
     return _RUN_ID.match(text) is not None
+
+
+def run_id_seconds(run_id: str) -> int:
+    """The second at which a run was made, as its id says; -1 where `run_id` is no run id."""
+    found = _RUN_ID.match(run_id)
+    return int(found["seconds"]) if found else -1
 
 
 def is_experiment_name(text: str) -> bool:
@@ -137,6 +143,11 @@ class RunLayout(NamedTuple):
     """The places in one run's folder."""
 
     root: Path
+
+    @classmethod
+    def at(cls, folder: str) -> RunLayout:
+        """The layout of the run whose folder is `folder`."""
+        return cls(Path(folder))
 
     @property
     def record(self) -> Path:
@@ -265,14 +276,9 @@ class RunLayout(NamedTuple):
         return self.state / "cancel.json"
 
     @property
-    def census(self) -> Path:
-        """What was left after the last process: by node."""
-        return self.state / "census.json"
-
-    @property
-    def journal(self) -> Path:
-        """JSON lines: what the controller decided, before it acts on it."""
-        return self.state / "journal.jsonl"
+    def closing(self) -> Path:
+        """How the phases went, and the census by node: once it exists, nothing of the run is started any more."""
+        return self.state / "closing.json"
 
     def node_events(self, node_id: str) -> Path:
         """JSON lines as they came from one node's supervisor."""
@@ -301,6 +307,11 @@ class NodeLayout(NamedTuple):
     """What one node keeps for one run; removed by job release once everything was collected."""
 
     root: Path
+
+    @classmethod
+    def at(cls, folder: str) -> NodeLayout:
+        """The layout of the node whose folder for the run is `folder`."""
+        return cls(Path(folder))
 
     @property
     def plan(self) -> Path:
@@ -367,10 +378,19 @@ class NodeLayout(NamedTuple):
         """Exit record of a process."""
         return self.process(process_name) / "exit.json"
 
+    def collected(self, folder: str) -> Path:
+        """JSON lines: which paths of the run folder's `folder` this node has put there."""
+        return self.root / f"collected-{folder}.jsonl"
+
     @property
     def launches(self) -> Path:
-        """JSON lines: what an MPI launcher asked to be started on other nodes (Open MPI's agent program)."""
-        return self.root / "launches.jsonl"
+        """One file a node: the command that Open MPI wants run there."""
+        return self.root / "launches"
+
+    @property
+    def programs(self) -> Path:
+        """Programs that the runner gives to an MPI launcher."""
+        return self.root / "programs"
 
 
 def is_inside(path: str, folder: str) -> bool:

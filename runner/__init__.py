@@ -1,0 +1,50 @@
+"""Runs scripts on machines that the user owns, the way Azure ML SDK v1's ScriptRunConfig did.
+
+The names below load when they are first used, so that the command stays quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.version import VERSION
+
+if TYPE_CHECKING:
+    from runner.sdk import (
+        DockerConfiguration,
+        Environment,
+        Experiment,
+        MpiConfiguration,
+        PyTorchConfiguration,
+        Run,
+        ScriptRunConfig,
+        TensorflowConfiguration,
+        Workspace,
+    )
+
+__version__ = VERSION
+__all__ = [
+    "DockerConfiguration",
+    "Environment",
+    "Experiment",
+    "MpiConfiguration",
+    "PyTorchConfiguration",
+    "Run",
+    "ScriptRunConfig",
+    "TensorflowConfiguration",
+    "Workspace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import runner.sdk as sdk
+
+    value = getattr(sdk, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

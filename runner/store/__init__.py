@@ -1,0 +1,1 @@
+"""What the workspace keeps: where it is, its runs, its snapshots, the index over them."""
