@@ -1,15 +1,15 @@
 """Every error a caller of `runner` can meet, in one tree, with the exit code each becomes at the door.
 
-    RunnerError                      1
-    |-- UsageError                   2   the request itself is wrong; nothing was created
-    |   |-- ConfigError              2   a config file is wrong: carries file, line, column
-    |   |-- SnapshotError            2   the source folder cannot be taken as it is
-    |   `-- WorkspaceError           2   the workspace cannot be read or written
-    |-- MachineError                 3   a machine could not be reached or lacks something
-    |   `-- EnvironmentBuildError    3   the job's environment could not be made
-    |-- NoSuchRunError               4   no run (or more than one) goes by that name
-    |-- RunFailedError             100   the run ended as Failed
-    `-- RunCanceledError           103   the run ended as Canceled
+RunnerError                      1
+|-- UsageError                   2   the request itself is wrong; nothing was created
+|   |-- ConfigError              2   a config file is wrong: carries file, line, column
+|   |-- SnapshotError            2   the source folder cannot be taken as it is
+|   `-- WorkspaceError           2   the workspace cannot be read or written
+|-- MachineError                 3   a machine could not be reached or lacks something
+|   `-- EnvironmentBuildError    3   the job's environment could not be made
+|-- NoSuchRunError               4   no run (or more than one) goes by that name
+|-- RunFailedError             100   the run ended as Failed
+`-- RunCanceledError           103   the run ended as Canceled
 """
 
 from __future__ import annotations

@@ -1,0 +1,44 @@
+"""`runner cancel`: stops everything of a run, and shows that nothing is left."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("cancel")
+@click.argument("run")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the census.")
+def command(run: str, output: str) -> None:
+    """Stop RUN on every node: TERM, grace, KILL; then count what is left."""
+    from runner import cancellation
+    from runner.store.run_lookup import resolve
+    from runner.store.workspace import find_workspace
+
+    workspace = find_workspace(os.environ, Path.cwd())
+    run_id = resolve(workspace, run)
+    record = cancellation.cancel(workspace, run_id)
+    if output == "json":
+        click.echo(json.dumps({"run_id": run_id, "status": record.status.value, "census": record.census}, indent=1))
+        return
+    click.echo(f"{run_id}: {record.status}")
+    for node_id, found in sorted((record.census or {}).items()):
+        click.echo(f"  {node_id}: {describe(found)}")
+
+
+def describe(found: Mapping[str, Any]) -> str:
+    """One node's census for a person."""
+    if "problem" in found:
+        return f"no census: {found['problem']}"
+    parts = [
+        f"{len(found['processes'])} processes",
+        f"{len(found['shared_memory'])} shared memory segments",
+        f"{len(found['ports'])} ports",
+    ]
+    removed = f" (removed {', '.join(found['removed'])})" if found["removed"] else ""
+    return f"{', '.join(parts)} left{removed}"

@@ -1,0 +1,18 @@
+"""`runner controller RUN_ID`: the background process of a run; started by submit and attach, not by a person."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+
+@click.command("controller", hidden=True)
+@click.argument("run_id")
+def command(run_id: str) -> None:
+    """Take a run to its end. Started in the background by submit and attach."""
+    from runner import wiring
+    from runner.store.workspace import find_workspace
+
+    wiring.run_controller(find_workspace(os.environ, Path.cwd()), run_id)

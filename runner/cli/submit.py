@@ -1,0 +1,94 @@
+"""`runner submit`: reads a config file, starts the run, and returns or follows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from runner.history.run_record import RunRecord
+    from runner.spec.request import RunRequest
+    from sidecar.contract.layout import WorkspaceLayout
+
+
+@click.command("submit")
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("script_arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the config file.")
+@click.option("--show-output", is_flag=True, help="Follow the run to its end. Ctrl-C leaves it running.")
+@click.option("--dry-run", is_flag=True, help="Print what every phase would do, and start nothing.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
+def command(
+    config: Path,
+    script_arguments: tuple[str, ...],
+    overrides: tuple[str, ...],
+    *,
+    show_output: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Start a run of the script that CONFIG describes.
+
+    Whatever stands behind `--` is passed on to the script, after the arguments of the config file.
+    """
+    from runner.spec.config_file import read_request
+    from runner.store.workspace import find_workspace
+
+    workspace = find_workspace(os.environ, Path.cwd())
+    request = read_request(
+        config, overrides=overrides, extra_arguments=script_arguments, compute_directory=workspace.compute
+    )
+    for warning in request.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    if dry_run:
+        _print_plans(workspace, request, output)
+        return
+    from runner import submission
+
+    record = submission.submit(request, workspace, environ=os.environ)
+    _print_handed_over(workspace, record, output, is_followed=show_output)
+    if show_output:
+        from runner import following
+
+        sys.exit(following.follow(workspace, record.run_id, is_quiet=output == "json"))
+
+
+def _print_plans(workspace: WorkspaceLayout, request: RunRequest, output: str) -> None:
+    from runner import submission
+    from runner.phases.sequence import plans
+
+    context = submission.dry_context(request, workspace, environ=os.environ)
+    found = plans(context)
+    if output == "json":
+        phases = [{"phase": plan.phase, "lines": list(plan.lines)} for plan in found]
+        click.echo(json.dumps({"dry_run": True, "request": request.to_record(), "phases": phases}, indent=1))
+        return
+    for plan in found:
+        click.echo(plan.phase)
+        for line in plan.lines:
+            click.echo(f"  {line}")
+
+
+def _print_handed_over(workspace: WorkspaceLayout, record: RunRecord, output: str, *, is_followed: bool) -> None:
+    folder = workspace.run(record.run_id).root
+    if output == "json":
+        if not is_followed:
+            click.echo(
+                json.dumps(
+                    {"run_id": record.run_id, "status": record.status.value, "run_directory": str(folder)}, indent=1
+                )
+            )
+        return
+    click.echo(f"RunId: {record.run_id}")
+    if is_followed:
+        return
+    click.echo(f"Folder: {folder}")
+    click.echo("")
+    click.echo(f"  runner logs -f {record.run_id}     follow its output")
+    click.echo(f"  runner status {record.run_id}      see how far it is")
+    click.echo(f"  runner cancel {record.run_id}      stop it, all of it")

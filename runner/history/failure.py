@@ -1,0 +1,186 @@
+"""Names the process that failed first, how, and who was only stopped because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.history import traceback_text
+from sidecar.contract import events
+
+# How a process ends when somebody else ends it: our own stop, an MPI's abort, or the kernel passing that on.
+_STOP_SIGNALS = frozenset({"SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGABRT", "SIGPIPE"})
+_STOP_EXIT_CODES = frozenset({137, 143, 130})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one process ended: its exit record, where it ran, its log relative to the run folder.
+
+    `clock_offset_ns` is what the node's wall clock is ahead of the submitter's; 0 on this machine.
+    """
+
+    process_name: str
+    node_id: str
+    record: Mapping[str, Any]
+    log: str | None
+    is_user: bool
+    clock_offset_ns: int = 0
+
+    @property
+    def failed_at_ns(self) -> int:
+        """The wall-clock moment at which it began to fail, on the submitter's clock."""
+        raised = self.record.get("raised")
+        moment = raised["at_ns"] if raised else self.record["at_ns"]
+        return int(moment) - self.clock_offset_ns
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended other than with exit code 0."""
+        return bool(self.record["exit_code"] != 0)
+
+    @property
+    def looks_stopped(self) -> bool:
+        """Whether it ended the way somebody else's signal ends a process."""
+        return not self.record.get("raised") and (
+            self.record["signal"] in _STOP_SIGNALS or self.record["exit_code"] in _STOP_EXIT_CODES
+        )
+
+
+def find_failure(
+    endings: Sequence[Ending], *, read_tail: Callable[[str], list[str]], stop_reason: str | None = None
+) -> dict[str, Any] | None:
+    """The failure object of `failure.json`; None where every process ended with exit code 0.
+
+    `read_tail` gives the last lines of a log. `stop_reason` is why the runner stopped the processes, where it did so
+    before any failed.
+    """
+    failed = sorted((ending for ending in endings if ending.has_failed), key=lambda ending: ending.failed_at_ns)
+    if not failed:
+        return None
+    first = failed[0]
+    if stop_reason == events.REASON_TIMEOUT:
+        return _timed_out(endings)
+    description = _describe(first, read_tail)
+    others = [_other(ending, first) for ending in endings if ending is not first and ending.is_user]
+    return {"first": description, "summary": _summary(description, others), "others": others}
+
+
+def phase_failure(phase: str, node_id: str | None, message: str, *, at_ns: int) -> dict[str, Any]:
+    """The failure object of a run that ended before, or beside, its processes: a phase could not do its work."""
+    where = f" on {node_id}" if node_id else ""
+    first = {**_blank(), "node_id": node_id, "at": events.utc_text(at_ns), "kind": "phase", "phase": phase}
+    return {"first": first, "summary": f"{phase}{where} failed: {message}", "others": []}
+
+
+def _blank() -> dict[str, Any]:
+    return {
+        "process_name": None,
+        "node_id": None,
+        "at": None,
+        "kind": None,
+        "exit_code": None,
+        "signal": None,
+        "exception": None,
+        "traceback": None,
+        "log": None,
+        "last_lines": [],
+    }
+
+
+def _timed_out(endings: Sequence[Ending]) -> dict[str, Any]:
+    last = max(ending.failed_at_ns for ending in endings)
+    first = {**_blank(), "at": events.utc_text(last), "kind": "timeout"}
+    others = [_other(ending, None) for ending in endings if ending.is_user]
+    return {
+        "first": first,
+        "summary": "the run was stopped because it reached max_run_duration_seconds",
+        "others": others,
+    }
+
+
+def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str, Any]:
+    record = ending.record
+    lines = read_tail(ending.log) if ending.log else []
+    traceback = None if record["signal"] else traceback_text.last_traceback(lines)
+    raised = record.get("raised")
+    exception = {"type": raised["type"], "message": raised["message"]} if raised else None
+    if exception is None and traceback is not None:
+        exception = traceback_text.exception_of(traceback)
+    return {
+        **_blank(),
+        "process_name": ending.process_name,
+        "node_id": ending.node_id,
+        "at": events.utc_text(ending.failed_at_ns),
+        "kind": _kind(record, has_exception=exception is not None),
+        "exit_code": record["exit_code"],
+        "signal": record["signal"],
+        "exception": exception,
+        "traceback": traceback,
+        "log": ending.log,
+        "last_lines": traceback_text.last_lines(lines),
+        "error": record["error"],
+        "memory_limit_bytes": record.get("memory_limit_bytes") if record.get("is_out_of_memory") else None,
+    }
+
+
+def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:
+    if record["error"]:
+        return "start_failed"
+    if record.get("is_out_of_memory"):
+        return "out_of_memory"
+    if record["signal"]:
+        return "signal"
+    if has_exception:
+        return "exception"
+    if record["exit_code"] is None or record["is_lost"]:
+        return "lost"
+    return "exit_code"
+
+
+def _other(ending: Ending, first: Ending | None) -> dict[str, Any]:
+    if not ending.has_failed:
+        outcome = "completed"
+    else:
+        outcome = "stopped" if first is None or ending.looks_stopped else "failed"
+    return {
+        "process_name": ending.process_name,
+        "node_id": ending.node_id,
+        "outcome": outcome,
+        "at": events.utc_text(ending.failed_at_ns),
+        "exit_code": ending.record["exit_code"],
+        "signal": ending.record["signal"],
+    }
+
+
+def how(first: Mapping[str, Any]) -> str:
+    """One phrase for how the first process failed: `ValueError: bad batch (exit code 1)`."""
+    kind = first["kind"]
+    if kind == "start_failed":
+        return f"could not be started: {first['error']}"
+    if kind == "out_of_memory":
+        limit = first.get("memory_limit_bytes")
+        within = f", limit {limit / 2**20:.0f} MiB" if limit else ""
+        return f"out of memory (killed by the kernel{within})"
+    if kind == "signal":
+        return f"killed by {first['signal']}"
+    if kind == "exception":
+        exception = first["exception"]
+        message = f": {exception['message'].splitlines()[0][:200]}" if exception["message"] else ""
+        return f"{exception['type']}{message} (exit code {first['exit_code']})"
+    if kind == "lost":
+        return "vanished without an exit record; somebody killed the process that watched it"
+    return f"exit code {first['exit_code']}"
+
+
+def _summary(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
+    sentence = f"{first['process_name']} on {first['node_id']} failed first: {how(first)}"
+    stopped = sum(1 for other in others if other["outcome"] == "stopped")
+    failed = sum(1 for other in others if other["outcome"] == "failed")
+    parts = []
+    if stopped:
+        parts.append(f"{stopped} {'other was' if stopped == 1 else 'others were'} stopped because of it")
+    if failed:
+        parts.append(f"{failed} failed after it")
+    return "; ".join([sentence, *parts])

@@ -1,0 +1,48 @@
+"""What every launcher works with: the facts that the nodes reported, and the command that a process runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.spec.request import RunRequest
+
+_SHELL = "/bin/sh"
+_BOOTSTRAP = "sidecar/injob/bootstrap.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyNode:
+    """A node after job preparation. `bin_folder` goes in front of the PATH of what runs there."""
+
+    node_id: str
+    address: str
+    interpreter: str
+    bin_folder: str | None
+    bundle: str
+    ports: tuple[int, ...]
+
+
+def job_argv(request: RunRequest, node: ReadyNode) -> list[str]:
+    """The command of a user process on `node`: the script behind its bootstrap, or the shell with `command`."""
+    if request.command is not None:
+        return [_SHELL, "-c", request.command]
+    assert request.script is not None, "a request has a script or a command"
+    return [node.interpreter, f"{node.bundle}/{_BOOTSTRAP}", request.script, *request.arguments]
+
+
+def expands_variables(request: RunRequest) -> bool:
+    """Whether the runner replaces `$NAME` in the arguments; with `command` the shell does."""
+    return request.command is None
+
+
+def port_count(request: RunRequest, node_rank: int, node_count: int) -> int:
+    """How many free ports a node must hold ready: one for the rendezvous on the first, one a TensorFlow task."""
+    from runner.spec.request import MpiSpec, TensorflowSpec
+
+    from runner.launchers.placement import place
+
+    if isinstance(request.distributed, TensorflowSpec):
+        return sum(1 for process in place(request) if process.node_rank == node_rank)
+    if isinstance(request.distributed, MpiSpec):
+        return 0
+    return 1 if node_rank == 0 and (request.distributed is not None or node_count > 1) else 0

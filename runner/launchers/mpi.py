@@ -1,0 +1,168 @@
+"""MPI through the MPI's own launcher, whose helpers our sidecars start: no SSH between nodes.
+
+    first node:  mpiexec ----asks for---> one helper a node (Hydra's proxy, Open MPI's daemon)
+    every node:  supervisor -> wrapper -> helper -> wrapper (asks the MPI for its rank, opens the log) -> the script
+
+MPICH is the better default: four ranks start in a fifth of Open MPI's time here, its ranks need no flags as root or
+past the core count, and Hydra can print its helpers' commands instead of calling an agent program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from runner.spec.request import RunRequest
+
+from runner.errors import MachineError
+from runner.launchers.launch import ReadyNode, expands_variables, job_argv
+from runner.launchers.placement import place
+from sidecar.contract import settings
+from sidecar.contract.layout import AZUREML_LOGS, MPI_LAUNCHER, RunLayout, mpi_proxy_name
+from sidecar.contract.orders import ProcessSpec
+
+MPICH = "MPICH"
+OPEN_MPI = "Open MPI"
+INTEL_MPI = "Intel MPI"
+
+# What a rank runs is found through the node's own variables, so that one command fits nodes with other folders.
+_RANK_COMMAND = (
+    f'cd "${settings.SIDECAR_BUNDLE}" && '
+    f'exec "${settings.SIDECAR_PYTHON}" -s -S -E -m sidecar rank "${settings.MARK_RUN}" --node "${settings.MARK_NODE}"'
+)
+_RANK_ARGV = ("/bin/sh", "-c", _RANK_COMMAND)
+_AGENT_PROGRAM = "scriptrun-launch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundMpi:
+    """The MPI of the first node. `flavour` is MPICH, Open MPI or Intel MPI."""
+
+    mpiexec: str
+    flavour: str
+    version: str
+
+    @property
+    def is_open_mpi_4(self) -> bool:
+        """Whether the launcher is ORTE (Open MPI up to 4), not PRRTE."""
+        return self.flavour == OPEN_MPI and self.version.split(".")[0] in ("1", "2", "3", "4")
+
+
+def launcher(
+    request: RunRequest, nodes: Sequence[ReadyNode], mpi: FoundMpi, *, is_root: bool, programs: str
+) -> ProcessSpec:
+    """The launcher's own process, for the first node; `programs` is the folder of the agent program there."""
+    count = len(place(request))
+    slots = ",".join(f"{node.node_id}:{count // len(nodes)}" for node in nodes)
+    if mpi.flavour == OPEN_MPI:
+        argv, environ = _open_mpi(mpi, slots, count, is_local=_is_local(nodes), is_root=is_root)
+    else:
+        argv, environ = _hydra(mpi, slots, count, address=nodes[0].address), {}
+    environ[settings.AZ_BATCHAI_MPI_MASTER_NODE] = nodes[0].address
+    return ProcessSpec(
+        name=MPI_LAUNCHER,
+        argv=[*argv, *_RANK_ARGV],
+        log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
+        env=environ,
+        is_user=False,
+        path=(programs,),
+    )
+
+
+def _hydra(mpi: FoundMpi, slots: str, count: int, *, address: str) -> list[str]:
+    """`-envnone`: ranks take the environment of their own node's helper, not the first node's."""
+    return [
+        mpi.mpiexec,
+        *("-launcher", "manual"),
+        *("-localhost", address),
+        *("-hosts", slots),
+        "-envnone",
+        *("-wdir", "/"),
+        *("-n", str(count)),
+    ]
+
+
+def _open_mpi(
+    mpi: FoundMpi, slots: str, count: int, *, is_local: bool, is_root: bool
+) -> tuple[list[str], dict[str, str]]:
+    """`no_tree_spawn`: by default one node starts the next, which needs trust among all of them."""
+    if mpi.is_open_mpi_4:
+        agent = [
+            *("--mca", "plm_rsh_agent", _AGENT_PROGRAM),
+            *("--mca", "plm_rsh_no_tree_spawn", "1"),
+            *("--mca", "orte_keep_fqdn_hostnames", "1"),
+            *("--mca", "plm", "rsh"),
+        ]
+    else:
+        agent = [
+            *("--prtemca", "plm_ssh_agent", _AGENT_PROGRAM),
+            *("--prtemca", "plm_ssh_no_tree_spawn", "1"),
+            *("--prtemca", "plm", "ssh"),
+        ]
+    argv = [
+        mpi.mpiexec,
+        *agent,
+        "--leave-session-attached",
+        *("--host", slots),
+        *("--bind-to", "none"),
+        "--oversubscribe" if mpi.is_open_mpi_4 else "--map-by",
+        *(() if mpi.is_open_mpi_4 else ("slot:OVERSUBSCRIBE",)),
+        *("--wdir", "/"),
+        *("-n", str(count)),
+    ]
+    environ: dict[str, str] = {}
+    if is_root:
+        argv.insert(1, "--allow-run-as-root")
+    if is_local:
+        # Simulated nodes meet on the loopback only; the plain transports start five times faster than probing for
+        # fabrics that one machine does not need (peer-baselines.md).
+        environ |= {
+            "OMPI_MCA_pml": "ob1",
+            "OMPI_MCA_btl": "self,sm,tcp" if not mpi.is_open_mpi_4 else "self,vader,tcp",
+            "OMPI_MCA_btl_tcp_if_include": "lo",
+            "OMPI_MCA_oob_tcp_if_include": "lo",
+            "PRTE_MCA_prte_if_include": "lo",
+        }
+    return argv, environ
+
+
+def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[list[ProcessSpec]]:
+    """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'."""
+    if len(argvs) != len(nodes):
+        raise MachineError(
+            f"the MPI launcher wants {len(argvs)} helpers for {len(nodes)} nodes",
+            hint=f"look into {AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
+        )
+    return [
+        [
+            ProcessSpec(
+                name=mpi_proxy_name(number),
+                argv=list(argv),
+                log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
+                env={},
+                is_user=False,
+            )
+        ]
+        for number, argv in enumerate(argvs)
+    ]
+
+
+def ranks(request: RunRequest, node: ReadyNode) -> dict[str, Any]:
+    """What every rank on `node` runs, as it travels beside the order for the helper."""
+    return {
+        "argv": job_argv(request, node),
+        "env": {},
+        "expand": expands_variables(request),
+        "count": len(place(request)),
+        "bin": node.bin_folder,
+    }
+
+
+def found_mpi(record: Mapping[str, Any]) -> FoundMpi:
+    """The MPI as a node's job preparation reported it."""
+    return FoundMpi(mpiexec=record["mpiexec"], flavour=record["flavour"], version=record["version"])
+
+
+def _is_local(nodes: Sequence[ReadyNode]) -> bool:
+    return all(node.address.startswith("127.") for node in nodes)

@@ -1,0 +1,165 @@
+"""One node of a run: keeps a link to its agent up, sends it orders, and journals its events exactly once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.errors import MachineError
+from runner.nodes.node_state import NodeState
+from runner.transports.transport import Link, Transport
+from sidecar.contract import publish
+from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, encode, json_frame, read_frame
+from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 5.0
+
+
+class Node:
+    """A node with a thread that reads its link. `on_change` is called from that thread after every piece of news."""
+
+    def __init__(self, plan: NodePlan, transport: Transport, journal: Path, on_change: Callable[[], None]) -> None:
+        self.node_id = plan.node_id
+        self.plan = plan
+        self.state = NodeState(node_id=plan.node_id)
+        self.contact_lost_at: float | None = None
+        self.problem: MachineError | None = None
+        self.is_removed = False
+        self.hello: dict[str, Any] | None = None
+        self._transport = transport
+        self._journal = journal
+        self._on_change = on_change
+        self._orders: dict[str, dict[str, Any]] = {}
+        self._accepted: set[str] = set()
+        self._link: Link | None = None
+        self._guard = threading.Lock()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name=f"node-{plan.node_id}", daemon=True)
+        self._length = self._replay()
+
+    def _replay(self) -> int:
+        """Takes what an earlier controller journaled; the length of the journal is where the events go on."""
+        publish.drop_torn_tail(self._journal)
+        for record in publish.read_records(self._journal):
+            self.state.apply(record)
+        return self._journal.stat().st_size if self._journal.exists() else 0
+
+    def open(self) -> None:
+        """Begins to reach for the node, unless it was begun already; returns at once."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Lets go of the link; the node goes on by itself."""
+        self._is_closing.set()
+        with self._guard:
+            link = self._link
+        if link is not None:
+            link.close()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=_LONGEST_PAUSE_S)
+
+    def order(self, name: str, verb: Verb, body: Mapping[str, Any] | None = None) -> None:
+        """Gives an order: now, and again after every reconnection until the node has accepted it."""
+        with self._guard:
+            if name in self._orders:
+                return
+            self._orders[name] = {"order": name, "verb": verb.value, **(body or {})}
+            link = self._link
+        if link is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._send(link, json_frame(FrameKind.ORDER, self._orders[name]))
+
+    def has_accepted(self, name: str) -> bool:
+        """Whether the node has the order in a file of its own."""
+        return name in self._accepted
+
+    def _serve(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._is_closing.is_set() and not self.is_removed:
+            try:
+                link = self._transport.connect()
+            except MachineError as error:
+                self.problem = error
+            else:
+                if self._talk(link):
+                    pause_s = _FIRST_PAUSE_S
+                link.close()
+            with self._guard:
+                self._link = None
+            if self.is_removed or self._is_closing.is_set():
+                break
+            self.contact_lost_at = self.contact_lost_at or time.time()
+            self._on_change()
+            self._is_closing.wait(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        self._on_change()
+
+    def _talk(self, link: Link) -> bool:
+        """Serves one link to its end; says whether the node had answered at all."""
+        has_answered = False
+        try:
+            while (frame := read_frame(link.incoming)) is not None:
+                if frame.kind is FrameKind.HELLO:
+                    self._greet(link, frame.body)
+                    has_answered = True
+                else:
+                    self._take(frame)
+                self._on_change()
+        except (BrokenFrame, OSError, ValueError) as error:
+            self.problem = MachineError(f"{self.node_id}: the link broke: {error}")
+        return has_answered
+
+    def _greet(self, link: Link, hello: dict[str, Any]) -> None:
+        """Tells a fresh agent everything it may not know: the plan, where the events go on, every open order."""
+        self.hello = hello
+        self.contact_lost_at = None
+        self.problem = None
+        if not hello["has_plan"] and self._length > 0:
+            # The node's folder is gone. A second plan would start the run a second time.
+            self.is_removed = True
+            if ORDER_NAMES[Verb.QUIT] not in self._orders:
+                self.problem = MachineError(f"{self.node_id}: what the node kept of the run is gone (rebooted, wiped)")
+                self.state.give_up()
+            return
+        self._send(link, json_frame(FrameKind.PLAN, self.plan.to_record()))
+        self._send(link, Frame(FrameKind.WANT, b"{}", stream=EVENTS_STREAM, offset=self._length))
+        with self._guard:
+            self._link = link
+            waiting = [order for name, order in self._orders.items() if name not in self._accepted]
+        for order in waiting:
+            self._send(link, json_frame(FrameKind.ORDER, order))
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind is FrameKind.ACCEPTED:
+            self._accepted.add(str(frame.body["order"]))
+            self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
+        elif frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:
+            self._take_events(frame)
+
+    def _take_events(self, frame: Frame) -> None:
+        """Appends what is new: the journal's length is the offset, so a repeated frame adds nothing."""
+        if frame.offset > self._length:
+            raise BrokenFrame(f"events go on at {self._length}, not at {frame.offset}")
+        content = frame.payload[self._length - frame.offset :]
+        if not content:
+            return
+        descriptor = os.open(self._journal, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.lseek(descriptor, self._length, os.SEEK_SET)
+            publish.write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+        for record, _ in publish.iterate_records(self._journal, offset=self._length):
+            self.state.apply(record)
+        self._length += len(content)
+
+    def _send(self, link: Link, frame: Frame) -> None:
+        link.outgoing.write(encode(frame))
+        link.outgoing.flush()

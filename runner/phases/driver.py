@@ -1,0 +1,40 @@
+"""Driver: starts the user's processes without MPI, and waits for their end. Logs are `70_driver_log*`."""
+
+from __future__ import annotations
+
+from runner.spec.request import PyTorchSpec, TensorflowSpec
+
+from runner.launchers import single, tensorflow, torch
+from runner.launchers.placement import place
+from runner.phases.ending import wait_until_ended
+from runner.phases.phase import PhasePlan, RunContext, Stage
+from sidecar.contract.orders import ORDER_NAMES, Verb
+
+PHASE = "driver"
+
+
+def plan(context: RunContext) -> PhasePlan:
+    """Which process runs on which node."""
+    what = context.request.command or " ".join([context.request.script or "", *context.request.arguments])
+    return PhasePlan(
+        phase=PHASE,
+        lines=tuple(
+            f"{context.nodes[placement.node_rank].node_id}: {placement.name} runs {what} -> {placement.log}"
+            for placement in place(context.request)
+        ),
+    )
+
+
+def run(context: RunContext, stage: Stage) -> None:
+    """Starts every process and waits until all have ended; failures are in the nodes' states, not raised."""
+    distributed = context.request.distributed
+    launcher = single
+    if isinstance(distributed, PyTorchSpec):
+        launcher = torch
+    elif isinstance(distributed, TensorflowSpec):
+        launcher = tensorflow
+    nodes = list(stage.fleet)
+    for node, specs in zip(nodes, launcher.processes(context.request, stage.ready_nodes()), strict=True):
+        stage.say(node.node_id, f"Starting {', '.join(spec.name for spec in specs)}")
+        node.order(ORDER_NAMES[Verb.START], Verb.START, {"processes": [spec.to_record() for spec in specs]})
+    wait_until_ended(stage)

@@ -1,0 +1,37 @@
+"""Secure: reaches every node, and has a supervisor running on it. Its log is `55_`."""
+
+from __future__ import annotations
+
+from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
+
+PHASE = "secure"
+# A node that is not there by then is named; on this machine an agent starts in a tenth of a second.
+_READY_LIMIT_S = 60.0
+
+
+def plan(context: RunContext) -> PhasePlan:
+    """Which nodes are reached, and how."""
+    return PhasePlan(
+        phase=PHASE,
+        lines=tuple(f"{node.node_id}: start an agent and a supervisor on {node.address}" for node in context.nodes),
+    )
+
+
+def run(context: RunContext, stage: Stage) -> None:
+    """Opens every link at once and waits until all nodes have their plan. Raises PhaseFailed for a missing one."""
+    for node in stage.fleet:
+        stage.say(node.node_id, f"Securing node {node.node_id} for run {context.run_id}")
+        node.open()
+    stage.fleet.wait(
+        lambda: all(node.has_accepted("plan") or node.state.is_lost for node in stage.fleet),
+        limit_s=_READY_LIMIT_S,
+        heeds_cancel=False,
+    )
+    for node in stage.fleet:
+        if node.has_accepted("plan") and node.hello is not None:
+            stage.say(node.node_id, f"Agent answers: pid {node.hello['pid']}, Python {node.hello['python']}")
+    missing = next((node for node in stage.fleet if not node.has_accepted("plan")), None)
+    if missing is not None:
+        why = missing.problem.message if missing.problem else f"no answer within {_READY_LIMIT_S:.0f} s"
+        stage.say(missing.node_id, f"Not secured: {why}")
+        raise PhaseFailed(PHASE, why, node_id=missing.node_id, hint="runner doctor")

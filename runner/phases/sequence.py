@@ -1,0 +1,25 @@
+"""The order of the phases, and what a person sees of it before a run: the plans of a dry run."""
+
+from __future__ import annotations
+
+from runner.spec.request import MpiSpec
+
+from runner.phases import driver, image_build, job_prep, job_release, mpi, secure
+from runner.phases.phase import PhasePlan, RunContext
+
+
+def uses_mpi(context: RunContext) -> bool:
+    """Whether the processes are started by an MPI."""
+    return isinstance(context.request.distributed, MpiSpec)
+
+
+def plans(context: RunContext) -> tuple[PhasePlan, ...]:
+    """What every phase of the run is going to do, in order."""
+    middle = mpi.plan(context) if uses_mpi(context) else driver.plan(context)
+    return (
+        secure.plan(context),
+        image_build.plan(context),
+        job_prep.plan(context),
+        middle,
+        job_release.plan(context),
+    )

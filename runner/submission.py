@@ -1,0 +1,280 @@
+"""Hands a request over: checked, snapshot taken, run folder created in one rename, controller started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import wiring
+from runner.errors import ConfigError, MachineError, UsageError, WorkspaceError
+from runner.history.run_record import RunRecord, iso_utc, write_record
+from runner.history.status import RunStatus
+from runner.store import workspace as workspaces
+from sidecar.contract import lock, settings
+from sidecar.contract.layout import RunLayout, WorkspaceLayout, new_run_id
+
+if TYPE_CHECKING:
+    from runner.phases.phase import RunContext
+    from runner.spec.request import EnvironmentSpec, RunRequest
+    from runner.store.snapshots import Snapshot
+
+# Longer than the wait of any launcher is no grace but a hang; 5 s keeps a teardown within 10 s.
+_DEFAULT_STOP_GRACE_S = 5.0
+_HANDOVER_LIMIT_S = 10.0
+_UNFINISHED = ".new-"
+_UNFINISHED_AGE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOptions:
+    """What the submitter's environment says about taking a snapshot and stopping. Raises UsageError from `read`."""
+
+    stop_grace_s: float
+    snapshot_limit_bytes: int
+    snapshot_limit_files: int
+    includes_secrets: bool
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> SubmitOptions:
+        """The options that `environ` sets, defaults elsewhere."""
+        return cls(
+            stop_grace_s=_number(environ, settings.STOP_GRACE_S, _DEFAULT_STOP_GRACE_S),
+            snapshot_limit_bytes=int(_number(environ, settings.SNAPSHOT_LIMIT_MB, 300) * 1024 * 1024),
+            snapshot_limit_files=int(_number(environ, settings.SNAPSHOT_LIMIT_FILES, 2000)),
+            includes_secrets=environ.get(settings.SNAPSHOT_INCLUDE_SECRETS, "") not in ("", "0"),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e12:
+        raise UsageError(f"{name}={text!r} is not a number of 0 or more")
+    return value
+
+
+def submit(
+    request: RunRequest,
+    workspace: WorkspaceLayout,
+    *,
+    environ: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+) -> RunRecord:
+    """Starts a run and returns its record once a controller has it. Nothing is created where the request is wrong.
+
+    Raises UsageError, SnapshotError, WorkspaceError or MachineError; killed at any moment it has either created no
+    run, or one that `runner attach` starts.
+    """
+    options = SubmitOptions.read(environ)
+    environment_spec = check(request, environ)
+    workspaces.create(workspace)
+    _sweep(workspace.runs)
+    snapshot = take_snapshot(request, workspace, options)
+    record = _new_record(request, workspace, snapshot, options, environment_spec, environ)
+    if run_id is not None:
+        record = _renamed(record, run_id, workspace)
+    if tags:
+        record = _tagged(record, tags)
+    run = _create_folder(workspace, record)
+    hand_over(workspace, record.run_id, run)
+    return record
+
+
+def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Whether this machine can run the request; returns the environment as the nodes will build it.
+
+    Raises UsageError for files that are missing, MachineError for programs that are.
+    """
+    from sidecar.contract import interpreters
+
+    wiring.check_target(request)
+    spec = _environment_spec(request.environment)
+    path = request.environment.interpreter_path
+    if path and interpreters.find_interpreter(path, environ) is None:
+        raise MachineError(
+            f"environment.python.interpreter_path: there is no program {path}",
+            hint="give the path of a Python, or leave interpreter_path out to use the runner's own",
+        )
+    if spec["conda_dependencies"] and not spec["user_managed"] and interpreters.find_conda(environ) is None:
+        raise MachineError(
+            f"{request.environment.conda_dependencies_file} needs conda, mamba or micromamba, and none is on the PATH",
+            hint="install micromamba, or use pip_requirements, or user_managed_dependencies: true",
+        )
+    return spec
+
+
+def _environment_spec(environment: EnvironmentSpec) -> dict[str, Any]:
+    """The environment with the contents of its files, so that a later change of a file changes no run."""
+    requirements = environment.pip_requirements
+    pip: dict[str, Any] | None = None
+    if isinstance(requirements, str):
+        pip = {"text": _read(requirements, "pip_requirements"), "folder": str(Path(requirements).parent)}
+    elif requirements:
+        pip = {"text": "\n".join(requirements), "folder": None}
+    conda = environment.conda_dependencies_file
+    return {
+        "user_managed": environment.user_managed_dependencies,
+        "interpreter_path": environment.interpreter_path,
+        "pip_requirements": None if environment.user_managed_dependencies else pip,
+        "conda_dependencies": {"text": _read(conda, "conda_dependencies_file")}
+        if conda and not environment.user_managed_dependencies
+        else None,
+    }
+
+
+def _read(path: str, key: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"environment.python.{key} cannot be read: {error}", source=path) from error
+
+
+def take_snapshot(request: RunRequest, workspace: WorkspaceLayout, options: SubmitOptions) -> Snapshot:
+    """The source folder as it is now, in the workspace's store. Raises SnapshotError."""
+    from runner.store.snapshots import Snapshots
+
+    return Snapshots(workspace.snapshots).take(
+        Path(request.source_directory),
+        limit_bytes=options.snapshot_limit_bytes,
+        limit_files=options.snapshot_limit_files,
+        include_secrets=options.includes_secrets,
+    )
+
+
+def _new_record(
+    request: RunRequest,
+    workspace: WorkspaceLayout,
+    snapshot: Snapshot,
+    options: SubmitOptions,
+    environment_spec: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> RunRecord:
+    from runner.store import git_state
+
+    now = wiring.utc_now()
+    run_id = new_run_id(request.experiment_name, epoch_s=int(now.timestamp()))
+    run = RunLayout.at("")
+    properties = {
+        "ContentSnapshotId": snapshot.id,
+        "ProcessInfoFile": str(run.process_info),
+        "ProcessStatusFile": str(run.process_status),
+        **git_state.read(Path(request.source_directory), environ),
+    }
+    return RunRecord(
+        run_id=run_id,
+        experiment_name=request.experiment_name,
+        status=RunStatus.NOT_STARTED,
+        created_utc=iso_utc(now),
+        script_name=request.script,
+        target="local",
+        name=f"run_{run_id}",
+        user_id=environ.get("USER") or environ.get("LOGNAME") or str(os.getuid()),
+        run_number=_run_number(workspace),
+        tags=dict(request.tags),
+        properties=properties,
+        nodes=wiring.node_ids(request),
+        request=request.to_record(),
+        snapshot={"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
+        extra={"settings": {"stop_grace_s": options.stop_grace_s}, "environment_spec": dict(environment_spec)},
+    )
+
+
+def _renamed(record: RunRecord, run_id: str, workspace: WorkspaceLayout) -> RunRecord:
+    import dataclasses
+
+    if workspace.run(run_id).root.exists():
+        raise UsageError(f"there is a run {run_id} already")
+    return dataclasses.replace(record, run_id=run_id, name=f"run_{run_id}")
+
+
+def _tagged(record: RunRecord, tags: Mapping[str, str]) -> RunRecord:
+    import dataclasses
+
+    return dataclasses.replace(record, tags={**record.tags, **tags})
+
+
+def _run_number(workspace: WorkspaceLayout) -> int:
+    if not workspace.runs.is_dir():
+        return 1
+    return 1 + sum(1 for entry in os.scandir(workspace.runs) if not entry.name.startswith("."))
+
+
+def _create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
+    """The run folder, whole or not at all: it is filled under another name and renamed."""
+    unfinished = RunLayout(workspace.runs / f"{_UNFINISHED}{record.run_id}")
+    run = workspace.run(record.run_id)
+    try:
+        for folder in (unfinished.azureml_logs, unfinished.system_logs, unfinished.outputs, unfinished.metrics):
+            folder.mkdir(parents=True, mode=0o700)
+        write_record(unfinished, record)
+        os.rename(unfinished.root, run.root)
+    except OSError as error:
+        shutil.rmtree(unfinished.root, ignore_errors=True)
+        raise WorkspaceError(
+            f"cannot create {run.root}: {error.strerror}", hint="free space, or check rights"
+        ) from error
+    return run
+
+
+def _sweep(runs: Path) -> None:
+    """Removes folders that a killed submit left unfinished an hour ago or earlier."""
+    for entry in os.scandir(runs):
+        if entry.name.startswith(_UNFINISHED):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - entry.stat().st_mtime > _UNFINISHED_AGE_S:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout) -> None:
+    """Starts a controller and waits until it holds the run. Raises MachineError where none could be started."""
+    process = wiring.start_controller(workspace, run_id)
+    deadline = time.monotonic() + _HANDOVER_LIMIT_S
+    while time.monotonic() < deadline:
+        if lock.holder(run.controller_lock) is not None:
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.002)  # The condition is the lock above; this only keeps the core free between two looks.
+    if process.poll() not in (None, 0):
+        raise MachineError(
+            f"run {run_id} was created, but its controller ended at once; see {run.controller_log}",
+            hint=f"runner attach {run_id}",
+        )
+
+
+def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str) -> bool:
+    """Starts a controller for a run that should have one and has none; says whether it did."""
+    from runner.history.run_record import read_record
+
+    run = workspace.run(run_id)
+    if read_record(run).status.is_terminal or lock.holder(run.controller_lock) is not None:
+        return False
+    hand_over(workspace, run_id, run)
+    return True
+
+
+def dry_context(request: RunRequest, workspace: WorkspaceLayout, *, environ: Mapping[str, str]) -> RunContext:
+    """The context of a run that is not created: for its plans. Raises what `submit` would for a wrong request."""
+    from runner.store.snapshots import Snapshot
+
+    record = _new_record(
+        request,
+        workspace,
+        Snapshot(id="(taken at submit)", file_count=0, size_bytes=0),
+        SubmitOptions.read(environ),
+        check(request, environ),
+        environ,
+    )
+    return wiring.make_context(workspace, record)

@@ -1,0 +1,1 @@
+"""How a controller reaches a node: one file a way, all behind `Transport`."""

@@ -1,0 +1,258 @@
+"""Speaks for one node to the controller over one pair of pipes; holds no state, so it may be killed at any time.
+
+It writes the plan and the orders into files, starts the supervisor (again, if it was killed), sends the events on from
+wherever the other side says it is, keeps the time indexes, and links the user's live files into the run folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any, BinaryIO, Dict, List, Optional
+
+from sidecar import collect
+from sidecar.contract import bell, events, lock, publish, settings
+from sidecar.contract.frames import (
+    EVENTS_STREAM,
+    PROTOCOL_VERSION,
+    BrokenFrame,
+    Frame,
+    FrameKind,
+    encode,
+    json_frame,
+    read_frame,
+)
+from sidecar.contract.layout import USER_LOGS, NodeLayout, RunLayout
+from sidecar.contract.orders import NodePlan, node_plan
+from sidecar.contract.time_index import TimeIndexer
+
+_CHUNK_BYTES = 256 * 1024
+# How often files are looked at: while they grow, and at most when nothing happens.
+_BUSY_S = 0.05
+_QUIET_S = 1.0
+# A supervisor that dies this often is not helped by another start.
+_RESTART_LIMIT = 20
+_QUIT_LIMIT_S = 10.0
+
+
+class Agent:
+    """One connection's worth of agent."""
+
+    def __init__(self, node_root: str, incoming: "_Exactly", outgoing: BinaryIO) -> None:
+        self._layout = NodeLayout.at(node_root)
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._plan: Optional[NodePlan] = None
+        self._indexer: Optional[TimeIndexer] = None
+        self._collector: Optional[collect.Collector] = None
+        self._offset: Optional[int] = None
+        self._scanned = 0
+        self._supervisors: List["subprocess.Popen[bytes]"] = []
+        self._is_leaving = False
+        self._pause_s = _BUSY_S
+
+    def run(self) -> None:
+        """Serves until the other side closes the link or the run is over here."""
+        self._send(
+            json_frame(
+                FrameKind.HELLO,
+                {
+                    "protocol": PROTOCOL_VERSION,
+                    "pid": os.getpid(),
+                    "python": sys.version.split()[0],
+                    "has_plan": self._layout.plan.exists(),
+                    **events.stamp(),
+                },
+            )
+        )
+        self._load_plan()
+        descriptor = self._incoming.fileno()
+        bell_descriptor = -1
+        while not self._is_leaving:
+            if bell_descriptor < 0 and self._layout.root.is_dir():
+                bell_descriptor = bell.hang(self._layout.agent_bell)
+            sources = [descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
+            ready, _, _ = select.select(sources, [], [], self._pause_s)
+            if bell_descriptor in ready:
+                bell.silence(bell_descriptor)
+            if descriptor in ready:
+                frame = read_frame(self._incoming)
+                if frame is None:
+                    return
+                self._answer(frame)
+            self._tick()
+
+    def _tick(self) -> None:
+        if self._plan is None or self._is_leaving:
+            return
+        self._keep_supervisor()
+        has_news = self._send_events()
+        with contextlib.suppress(OSError):  # A full disk: the bytes wait in the logs themselves, the next tick tries.
+            has_news |= self._look_at_files()
+        self._pause_s = _BUSY_S if has_news else min(self._pause_s * 1.5, _QUIET_S)
+
+    # What the controller asks
+
+    def _answer(self, frame: Frame) -> None:
+        if frame.kind is FrameKind.PLAN:
+            self._accept_plan(frame.body)
+        elif frame.kind is FrameKind.ORDER:
+            self._accept_order(frame.body)
+        elif frame.kind is FrameKind.WANT and frame.stream == EVENTS_STREAM:
+            self._offset = frame.offset
+        elif frame.kind is FrameKind.PING:
+            self._send(json_frame(FrameKind.PONG, {**frame.body, **events.stamp()}))
+        self._pause_s = _BUSY_S
+
+    def _accept_plan(self, body: Dict[str, Any]) -> None:
+        plan = node_plan(body)
+        for folder in (self._layout.root, self._layout.orders, self._layout.processes):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
+        self._load_plan()
+        self._keep_supervisor()
+        self._send(json_frame(FrameKind.ACCEPTED, {"order": "plan"}))
+
+    def _load_plan(self) -> None:
+        record = publish.read_record(self._layout.plan)
+        if record is None:
+            return
+        self._plan = node_plan(record)
+        run = RunLayout.at(self._plan.run_root)
+        self._indexer = TimeIndexer(run)
+        self._indexer.add(run.job_prep_log(self._plan.node_id))
+        self._indexer.add(run.job_post_log(self._plan.node_id))
+        if self._plan.node_rank == 0:
+            self._indexer.add(run.image_build_log)
+        self._collector = collect.Collector(
+            self._layout.work / USER_LOGS,
+            run.user_logs,
+            self._plan.node_id,
+            memory=self._layout.collected(USER_LOGS),
+        )
+
+    def _accept_order(self, body: Dict[str, Any]) -> None:
+        name = str(body["order"])
+        if not name.replace("-", "").isalnum():
+            raise BrokenFrame(f"not the name of an order: {name!r}")
+        if body["verb"] == "quit":
+            self._quit(name, body)
+            return
+        publish.create_once(self._layout.order(name), publish.to_json(body))
+        bell.ring(self._layout.bell)
+        self._send(json_frame(FrameKind.ACCEPTED, {"order": name}))
+
+    def _quit(self, name: str, body: Dict[str, Any]) -> None:
+        """Lets the supervisor go and removes the node's folder for this run; the last thing an agent does."""
+        self._is_leaving = True
+        if self._layout.plan.exists():
+            publish.create_once(self._layout.order(name), publish.to_json(body))
+            bell.ring(self._layout.bell)
+            deadline = time.monotonic() + _QUIT_LIMIT_S
+            while lock.holder(self._layout.supervisor_lock) is not None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            self._look_at_files()
+        shutil.rmtree(self._layout.root, ignore_errors=True)
+        self._send(json_frame(FrameKind.ACCEPTED, {"order": name, "is_removed": not self._layout.root.exists()}))
+
+    # What the agent does by itself
+
+    def _keep_supervisor(self) -> None:
+        for child in self._supervisors:
+            child.poll()
+        is_starting = bool(self._supervisors) and self._supervisors[-1].poll() is None
+        if is_starting or lock.holder(self._layout.supervisor_lock) is not None:
+            return
+        if len(self._supervisors) >= _RESTART_LIMIT:
+            return
+        assert self._plan is not None, "a supervisor is started for a plan"
+        self._supervisors.append(start_supervisor(self._plan, self._layout))
+
+    def _send_events(self) -> bool:
+        """Sends what the other side has not seen; says whether there was any."""
+        if self._offset is None:
+            return False
+        try:
+            with open(self._layout.events, "rb") as stream:
+                stream.seek(self._offset)
+                content = stream.read(_CHUNK_BYTES)
+        except FileNotFoundError:
+            return False
+        end = content.rfind(b"\n") + 1
+        if end == 0:
+            return False
+        self._send(Frame(FrameKind.DATA, content[:end], stream=EVENTS_STREAM, offset=self._offset))
+        self._offset += end
+        return True
+
+    def _look_at_files(self) -> bool:
+        assert self._plan is not None and self._indexer is not None, "files belong to a plan"
+        run = RunLayout.at(self._plan.run_root)
+        for record, offset in publish.iterate_records(self._layout.events, offset=self._scanned):
+            self._scanned = offset
+            if record["event"] == events.STARTED:
+                self._indexer.add(run.root / record["log"])
+        if self._collector is not None:
+            self._collector.collect(is_final=False)
+        return self._indexer.look()
+
+    def _send(self, frame: Frame) -> None:
+        self._outgoing.write(encode(frame))
+        self._outgoing.flush()
+
+
+def start_supervisor(plan: NodePlan, layout: NodeLayout) -> "subprocess.Popen[bytes]":
+    """Starts a supervisor in a session of its own; it outlives the caller and whatever the caller hangs on."""
+    environ = dict(os.environ)
+    environ[settings.NODE_ROOT] = str(layout.root)
+    with open(layout.supervisor_log, "ab") as log, open(os.devnull, "rb") as null:
+        return subprocess.Popen(
+            [sys.executable, "-s", "-S", "-E", "-m", "sidecar", "supervisor", plan.run_id, "--node", plan.node_id],
+            cwd=plan.bundle,
+            env=environ,
+            stdin=null,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def main(node_root: str) -> int:
+    """Serves the controller at the other end of standard input and output."""
+    incoming = os.fdopen(os.dup(0), "rb", buffering=0)
+    outgoing = os.fdopen(os.dup(1), "wb")
+    # Nothing but frames may travel: a stray print of any library goes to standard error.
+    os.dup2(2, 1)
+    try:
+        Agent(node_root, _Exactly(incoming), outgoing).run()
+    except (BrokenFrame, BrokenPipeError, ConnectionError):
+        return 1
+    return 0
+
+
+class _Exactly:
+    """Reads as many bytes as asked for from an unbuffered stream, so that `select` and reading agree."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return int(self._stream.fileno())
+
+    def read(self, size: int, /) -> bytes:
+        """`size` bytes, or fewer at the end."""
+        pieces = []
+        while size > 0:
+            piece = self._stream.read(size)
+            if not piece:
+                break
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)

@@ -1,0 +1,101 @@
+"""What a controller tells a node: the plan, once, and orders, each a file that can be created only once."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+
+class Verb(str, enum.Enum):
+    """What an order asks for."""
+
+    BUILD = "build"
+    PREPARE = "prepare"
+    START = "start"
+    STOP = "stop"
+    RELEASE = "release"
+    QUIT = "quit"
+
+
+# Order names sort in the order they are carried out; STOP is looked for first whatever its name.
+ORDER_NAMES = {
+    Verb.BUILD: "10-build",
+    Verb.PREPARE: "20-prepare",
+    Verb.START: "30-start",
+    Verb.STOP: "80-stop",
+    Verb.RELEASE: "90-release",
+    Verb.QUIT: "99-quit",
+}
+# Second start order of an MPI run: the launcher's own helpers, known only once the launcher runs.
+MPI_HELPERS_ORDER = "35-start-mpi"
+START_ORDERS = (ORDER_NAMES[Verb.START], MPI_HELPERS_ORDER)
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process to start on a node, as it travels in a start order.
+
+    `argv[0]` is looked up on the PATH of `env`. With `expand`, `$NAME` and `${NAME}` in `argv[1:]` are replaced from
+    the process's environment, unknown names left as they are (azureml-v1.md 1.1). `log` is relative to the run
+    folder. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an MPI launcher or its helper).
+    """
+
+    name: str
+    argv: List[str]
+    log: str
+    env: Dict[str, str]
+    index: Optional[int] = None
+    expand: bool = False
+    is_user: bool = True
+    path: Tuple[str, ...] = ()
+
+    def to_record(self) -> Dict[str, Any]:
+        """As it stands in an order."""
+        return asdict(self)
+
+
+def process_spec(record: Mapping[str, Any]) -> ProcessSpec:
+    """The process that `record` describes. Raises ValueError where a field is missing or unknown."""
+    try:
+        return ProcessSpec(**record)
+    except TypeError as error:
+        raise ValueError(f"not a process: {error}") from error
+
+
+class NodePlan(NamedTuple):
+    """Everything a node must know of a run before the first order; written once as `plan.json`.
+
+    `run_root` is the folder with the layout of a run that the node writes into: the run folder itself on this
+    machine. `bundle` is the folder that holds the `sidecar` package. Durations are seconds.
+    """
+
+    run_id: str
+    experiment_name: str
+    node_id: str
+    node_rank: int
+    node_count: int
+    run_root: str
+    bundle: str
+    address: str
+    snapshot_store: str
+    snapshot_id: str
+    environment: Dict[str, Any]
+    environment_cache: str
+    environment_variables: Dict[str, str]
+    stop_grace_s: float
+    max_run_duration_s: Optional[float]
+    port_count: int
+    wants_mpi: bool
+
+    def to_record(self) -> Dict[str, Any]:
+        """As it stands in `plan.json`."""
+        return self._asdict()
+
+
+def node_plan(record: Mapping[str, Any]) -> NodePlan:
+    """The plan that `record` describes. Raises ValueError where a field is missing or unknown."""
+    try:
+        return NodePlan(**record)
+    except TypeError as error:
+        raise ValueError(f"not a node's plan: {error}") from error

@@ -1,0 +1,56 @@
+"""The environment of a process of the job: what the node has, what the run adds, what the user set; the user wins."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Dict, Mapping, Optional
+
+from sidecar.contract import settings
+from sidecar.contract.layout import NodeLayout, RunLayout
+from sidecar.contract.orders import NodePlan, ProcessSpec
+
+# The runner's own steering of its background processes is no business of a job.
+_NOT_INHERITED = (settings.WORKSPACE, settings.NODE_ROOT)
+
+
+def compose(
+    base: Mapping[str, str], plan: NodePlan, spec: ProcessSpec, *, node: NodeLayout, bin_folder: Optional[str]
+) -> Dict[str, str]:
+    """The whole environment for `spec`. `bin_folder` goes in front of PATH, so that `python` is the job's own."""
+    run = RunLayout.at(plan.run_root)
+    environ = {name: value for name, value in base.items() if name not in _NOT_INHERITED}
+    if bin_folder:
+        environ["PATH"] = bin_folder + os.pathsep + environ.get("PATH", os.defpath)
+        environ.pop("PYTHONHOME", None)
+        if spec.is_user:
+            environ["VIRTUAL_ENV"] = os.path.dirname(bin_folder)
+    environ.update(
+        {
+            settings.MARK_RUN: plan.run_id,
+            settings.MARK_NODE: plan.node_id,
+            settings.NODE_ROOT: str(node.root),
+            settings.RUN_ROOT: plan.run_root,
+            settings.PROCESS_NAME: spec.name,
+            settings.METRICS_FILE: str(run.process_metrics(spec.name)),
+            settings.RAISED_FILE: str(node.raised(spec.name)),
+            settings.AZUREML_RUN_ID: plan.run_id,
+            settings.AZUREML_EXPERIMENT_NAME: plan.experiment_name,
+            settings.AZUREML_PROCESS_NAME: spec.name,
+            settings.AZUREML_NODE_COUNT: str(plan.node_count),
+            settings.AZUREML_OUTPUT_DIRECTORY: "./outputs",
+            settings.AZ_BATCH_NODE_ID: plan.node_id,
+            settings.AZ_BATCH_IS_CURRENT_NODE_MASTER: "true" if plan.node_rank == 0 else "false",
+        }
+    )
+    if not spec.is_user:
+        environ[settings.SIDECAR_BUNDLE] = plan.bundle
+        environ[settings.SIDECAR_PYTHON] = sys.executable
+    if spec.path:
+        environ["PATH"] = os.pathsep.join([*spec.path, environ.get("PATH", os.defpath)])
+    if spec.index is not None:
+        environ[settings.PROCESS_INDEX] = str(spec.index)
+    environ["PWD"] = str(node.work)
+    environ.update(spec.env)
+    environ.update(plan.environment_variables)
+    return environ

@@ -1,0 +1,84 @@
+"""Shared memory that a run's processes leave behind: found by who was seen using it, never by guessing from names."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from pathlib import Path
+from typing import Dict, Iterable, List, Set
+
+POSIX_FOLDER = Path("/dev/shm")  # noqa: S108 - the place of POSIX shared memory on Linux, not a temporary file of ours
+_SYSV_TABLE = Path("/proc/sysvipc/shm")
+_IPC_RMID = 0
+_DELETED = " (deleted)"
+
+
+def used_by(pids: Iterable[int]) -> Set[str]:
+    """Names of the POSIX segments that any of `pids` maps or holds open now."""
+    found: Set[str] = set()
+    for pid in pids:
+        found |= _mapped(pid) | _opened(pid)
+    return found
+
+
+def _mapped(pid: int) -> Set[str]:
+    names = set()
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8", errors="surrogateescape") as stream:
+            for line in stream:
+                _, found, path = line.partition(f" {POSIX_FOLDER}/")
+                if found:
+                    names.add(path.rstrip("\n"))
+    except OSError:
+        return set()
+    return {name for name in names if not name.endswith(_DELETED)}
+
+
+def _opened(pid: int) -> Set[str]:
+    names = set()
+    prefix = f"{POSIX_FOLDER}/"
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(entry.path)
+                if target.startswith(prefix) and not target.endswith(_DELETED):
+                    names.add(target[len(prefix) :])
+    return names
+
+
+def remove_left(names: Iterable[str], still_used: Set[str]) -> List[str]:
+    """Removes those segments that exist, are this user's, and nobody uses any more; says which."""
+    removed = []
+    for name in sorted(set(names) - still_used):
+        path = POSIX_FOLDER / name
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid():
+                path.unlink()
+                removed.append(str(path))
+    return removed
+
+
+def system_v_segments(creators: Set[int]) -> Dict[int, int]:
+    """Segment id -> how many processes are attached, for the System V segments that one of `creators` made."""
+    try:
+        lines = _SYSV_TABLE.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    columns = lines[0].split()
+    segments = {}
+    for line in lines[1:]:
+        row = dict(zip(columns, line.split()))
+        if int(row["cpid"]) in creators:
+            segments[int(row["shmid"])] = int(row["nattch"])
+    return segments
+
+
+def remove_system_v(creators: Set[int]) -> List[str]:
+    """Removes the unattached System V segments that `creators` made; says which."""
+    library = ctypes.CDLL(None, use_errno=True)
+    return [
+        f"sysv:{segment}"
+        for segment, attached in system_v_segments(creators).items()
+        if attached == 0 and library.shmctl(segment, _IPC_RMID, None) == 0
+    ]

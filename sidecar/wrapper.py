@@ -1,0 +1,233 @@
+"""Runs one process of a job: claims its start token, gives it its log, waits for it, and writes its exit record.
+
+    supervisor (or an MPI's own helper)
+      `-- wrapper             own process group; passes signals on; nothing but a kill -9 ends it before its child
+            `-- the process   own process group; stdout and stderr straight into the log; dies with its wrapper
+
+The wrapper is the parent that sees how the process ended, so no other crash can lose an exit code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
+
+from sidecar import kernel, memory_limits
+from sidecar.contract import bell, events, identity, publish, settings
+from sidecar.contract.layout import NodeLayout, RunLayout
+from sidecar.contract.orders import ProcessSpec
+
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+_NOT_STARTED_EXIT_CODE = 127
+
+
+class Place(NamedTuple):
+    """Where a process runs: the node's folder, the run folder its log lies in, the node's address."""
+
+    node: NodeLayout
+    run: RunLayout
+    address: str
+
+
+def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
+    """Runs the process to its end and returns the exit code to end with (128 + n after signal n).
+
+    Returns 0 at once where the process was already started once: nothing is ever started twice. `environ` is the
+    whole environment of the process. The caller is a process made for this alone.
+    """
+    place.node.process(spec.name).mkdir(parents=True, exist_ok=True)
+    wrapper = identity.own_identity()
+    if not publish.create_once(place.node.started(spec.name), publish.to_json(wrapper.to_record())):
+        return 0
+    oom_kills = memory_limits.read_oom_kills()
+    log = _open_log(place.run.root / spec.log)
+    begun = events.stamp()
+    # Held back until they can be passed on: one that came in between would end the wrapper, and the record with it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+    pid, start_error = _start(spec, environ, log, place)
+    if start_error is not None:
+        return _record_failed_start(spec, place, begun, start_error)
+    _pass_signals_to(pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+    events.append(
+        place.node.events,
+        events.STARTED,
+        process=spec.name,
+        pid=pid,
+        wrapper=wrapper.to_record(),
+        log=spec.log,
+        index=spec.index,
+        is_user=spec.is_user,
+        address=place.address,
+    )
+    _ring(place)
+    _, status, usage = os.wait4(pid, 0)
+    record = _exit_record(spec.name, pid, status, begun)
+    record.update(
+        user_cpu_s=round(usage.ru_utime, 3),
+        system_cpu_s=round(usage.ru_stime, 3),
+        max_rss_bytes=usage.ru_maxrss * 1024,
+        log_bytes=os.fstat(log).st_size,
+        is_out_of_memory=record["signal"] == "SIGKILL" and memory_limits.read_oom_kills() > oom_kills,
+        memory_limit_bytes=memory_limits.read_limit_bytes(),
+        raised=_read_raised(place.node.raised(spec.name)),
+    )
+    _publish_exit(record, place)
+    signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return 128 + signal_number if signal_number else int(record["exit_code"])
+
+
+def _open_log(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _start(spec: ProcessSpec, environ: Mapping[str, str], log: int, place: Place) -> Tuple[int, Optional[OSError]]:
+    """(pid, None), or (0, why it could not be started): the child reports a failed exec through a pipe."""
+    argv = [spec.argv[0], *(_expand(part, environ) if spec.expand else part for part in spec.argv[1:])]
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        own = {**environ, settings.SYSTEM_LOG_FILE: str(place.run.process_system_log(os.getpid(), spec.index))}
+        _become(argv, own, log, place.node.work, report=write_end)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as report:
+        told = report.read()
+    if not told:
+        return pid, None
+    os.waitpid(pid, 0)
+    number, _, what = told.decode("utf-8", "surrogateescape").partition(" ")
+    return 0, OSError(int(number), os.strerror(int(number)), what)
+
+
+def _become(argv: List[str], environ: Mapping[str, str], log: int, work: Path, *, report: int) -> NoReturn:
+    """Turns this forked child into the process. Never returns."""
+    what = str(work)
+    try:
+        os.setpgid(0, 0)
+        kernel.die_with_parent(signal.SIGKILL)
+        for number in (*_PASSED_ON, signal.SIGPIPE, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.chdir(work)
+        what = argv[0]
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.execvpe(argv[0], argv, environ)
+    except OSError as error:
+        os.write(report, f"{error.errno or errno.EIO} {what}".encode("utf-8", "surrogateescape"))
+    except BaseException:
+        os.write(report, f"{errno.EINVAL} {what}".encode("utf-8", "surrogateescape"))
+    finally:
+        os._exit(_NOT_STARTED_EXIT_CODE)
+
+
+def _expand(text: str, environ: Mapping[str, str]) -> str:
+    """`text` with `$NAME` and `${NAME}` replaced; names that are not set stay as they are."""
+    if "$" not in text:
+        return text
+    pieces: List[str] = []
+    position = 0
+    while True:
+        dollar = text.find("$", position)
+        if dollar < 0:
+            return "".join(pieces) + text[position:]
+        pieces.append(text[position:dollar])
+        name, end = _variable_at(text, dollar)
+        pieces.append(environ[name] if name in environ else text[dollar:end])
+        position = end
+
+
+def _variable_at(text: str, dollar: int) -> Tuple[str, int]:
+    """(name, where it ends) of the variable that starts at `dollar`; the name is empty where none does."""
+    if text.startswith("{", dollar + 1):
+        close = text.find("}", dollar + 2)
+        return (text[dollar + 2 : close], close + 1) if close > 0 else ("", dollar + 1)
+    end = dollar + 1
+    while end < len(text) and text[end].isascii() and (text[end].isalnum() or text[end] == "_"):
+        end += 1
+    return text[dollar + 1 : end], end
+
+
+def _pass_signals_to(pid: int) -> None:
+    def pass_on(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+
+    for number in _PASSED_ON:
+        signal.signal(number, pass_on)
+
+
+def _read_raised(path: Path) -> Optional[Dict[str, Any]]:
+    try:
+        return publish.read_record(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _exit_record(name: str, pid: int, status: int, begun: Mapping[str, int]) -> Dict[str, Any]:
+    is_signaled = os.WIFSIGNALED(status)
+    return {
+        "process": name,
+        "pid": pid,
+        "exit_code": None if is_signaled else os.WEXITSTATUS(status),
+        "signal": signal_name(os.WTERMSIG(status)) if is_signaled else None,
+        "is_core_dumped": os.WCOREDUMP(status),
+        "error": None,
+        "is_lost": False,
+        "started_at_ns": begun["at_ns"],
+        "started_monotonic_ns": begun["monotonic_ns"],
+        **events.stamp(),
+    }
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9; `SIG34` for one that Python has no name for."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def _record_failed_start(spec: ProcessSpec, place: Place, begun: Mapping[str, int], error: OSError) -> int:
+    record = _exit_record(spec.name, 0, _NOT_STARTED_EXIT_CODE << 8, begun)
+    record["error"] = f"{error.filename}: {error.strerror}"
+    _publish_exit(record, place)
+    return _NOT_STARTED_EXIT_CODE
+
+
+def lost_record(name: str, started: Mapping[str, Any], status: Optional[int]) -> Dict[str, Any]:
+    """The exit record of a process whose wrapper was killed; `status` is the wrapper's own, where its parent saw it."""
+    begun = {"at_ns": int(started.get("at_ns", 0)), "monotonic_ns": int(started.get("monotonic_ns", 0))}
+    record = _exit_record(name, int(started.get("pid", 0)), status if status is not None else 0, begun)
+    record["is_lost"] = True
+    if status is None:
+        record["exit_code"] = None
+    return record
+
+
+def publish_lost(record: Dict[str, Any], node: NodeLayout) -> bool:
+    """Writes the exit record that a killed wrapper could not; False where it had written one after all."""
+    record["raised"] = _read_raised(node.raised(record["process"]))
+    if not publish.create_once(node.exit(record["process"]), publish.to_json(record)):
+        return False
+    publish.append_record(node.events, {"event": events.EXITED, **record})
+    return True
+
+
+def _publish_exit(record: Dict[str, Any], place: Place) -> None:
+    if publish.create_once(place.node.exit(record["process"]), publish.to_json(record)):
+        publish.append_record(place.node.events, {"event": events.EXITED, **record})
+    _ring(place)
+
+
+def _ring(place: Place) -> None:
+    bell.ring(place.node.bell)
+    bell.ring(place.node.agent_bell)
