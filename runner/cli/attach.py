@@ -14,6 +14,7 @@ import click
 def command(run: str) -> None:
     """Follow RUN to its end; start its controller again if that was killed."""
     from runner import following
+    from runner.cli.tty import appearance_of
     from runner.cli.resume import resume_if_orphaned
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
@@ -22,4 +23,4 @@ def command(run: str) -> None:
     run_id = resolve(workspace, run)
     resume_if_orphaned(workspace, run_id)
     click.echo(f"RunId: {run_id}")
-    sys.exit(following.follow(workspace, run_id, is_quiet=False))
+    sys.exit(following.follow(workspace, run_id, appearance_of(sys.stdout), is_quiet=False))

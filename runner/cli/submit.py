@@ -54,8 +54,10 @@ def command(
     _print_handed_over(workspace, record, output, is_followed=show_output)
     if show_output:
         from runner import following
+        from runner.cli.tty import appearance_of
 
-        sys.exit(following.follow(workspace, record.run_id, is_quiet=output == "json"))
+        screen = sys.stderr if output == "json" else sys.stdout
+        sys.exit(following.follow(workspace, record.run_id, appearance_of(screen), is_quiet=output == "json"))
 
 
 def _print_plans(workspace: WorkspaceLayout, request: RunRequest, output: str) -> None:

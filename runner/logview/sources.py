@@ -25,22 +25,25 @@ class LogSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a person asked for; empty means all. Ranks and nodes must both fit."""
+    """What a person asked for; empty means all. Ranks, nodes and file names must all fit."""
 
     ranks: frozenset[int] = frozenset()
     node_ids: frozenset[str] = frozenset()
     file_glob: str | None = None
+    prefixes: tuple[str, ...] = ()
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing is left out."""
-        return not self.ranks and not self.node_ids and self.file_glob is None
+        return not self.ranks and not self.node_ids and self.file_glob is None and not self.prefixes
 
     def takes(self, source: LogSource) -> bool:
         """Whether `source` was asked for."""
         if self.ranks and source.label.rank not in self.ranks:
             return False
         if self.node_ids and source.label.node_id not in self.node_ids:
+            return False
+        if self.prefixes and not os.path.basename(source.name).startswith(self.prefixes):
             return False
         if self.file_glob is None:
             return True

@@ -1,0 +1,136 @@
+"""Follows a run to its end on a screen: the user's output live, what happens around it, and the result."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO, TextIO
+
+from runner.errors import RunCanceledError, RunFailedError
+from runner.history.failure import how
+from runner.history.run_record import RunRecord
+from runner.history.status import RunStatus
+from runner.history.status_watch import StatusWatch
+from runner.logview.screen import Appearance
+from runner.logview.sources import Selection
+from sidecar.contract.layout import RunLayout, WorkspaceLayout
+
+# The user's own output and the build that it may wait for; the phases' logs are in `runner logs`.
+_SHOWN = ("20_", "70_driver")
+_POLL_S = 0.02
+# A controller that was killed is noticed this often by whoever follows.
+_CHECK_S = 1.0
+_INTERRUPTED = 130
+
+
+class Watcher:
+    """Tells whether the run has ended, says each new status once, and has a dead controller started again."""
+
+    def __init__(self, workspace: WorkspaceLayout, run_id: str, says: TextIO | None) -> None:
+        self._workspace = workspace
+        self._run_id = run_id
+        self._says = says
+        self._watch = StatusWatch(workspace.run(run_id))
+        self._told: RunStatus | None = None
+        self._next_check = time.monotonic() + _CHECK_S
+
+    def is_finished(self) -> bool:
+        """Whether the run reached a terminal status."""
+        record = self._watch.read()
+        if record.status is not self._told and self._says is not None and not record.status.is_terminal:
+            self._says.write(f"{record.status}\n")
+            self._says.flush()
+        self._told = record.status
+        if not record.status.is_terminal and time.monotonic() >= self._next_check:
+            self._next_check = time.monotonic() + _CHECK_S
+            from runner.submission import resume_if_orphaned
+
+            if resume_if_orphaned(self._workspace, self._run_id) and self._says is not None:
+                self._says.write("The run had lost its controller; a new one has taken over.\n")
+        return record.status.is_terminal
+
+    def read(self) -> RunRecord:
+        """The record as it is now."""
+        return self._watch.read()
+
+
+def follow(workspace: WorkspaceLayout, run_id: str, appearance: Appearance, *, is_quiet: bool) -> int:
+    """Shows the run until it has ended; returns the exit code of the command. Ctrl-C leaves the run running.
+
+    Quiet, the user's output goes to standard error and the record, as JSON, to standard output.
+    """
+    run = workspace.run(run_id)
+    out: BinaryIO = sys.stderr.buffer if is_quiet else sys.stdout.buffer
+    watcher = Watcher(workspace, run_id, None if is_quiet else sys.stderr)
+    try:
+        stream(run, out, watcher, appearance)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            f"\nNo longer following. The run goes on:\n"
+            f"  runner attach {run_id}     follow it again\n"
+            f"  runner cancel {run_id}     stop it\n"
+        )
+        return _INTERRUPTED
+    record = watcher.read()
+    if is_quiet:
+        import json
+
+        found = {"run_id": run_id, "status": record.status.value, "run_directory": str(run.root)}
+        sys.stdout.write(json.dumps({**record.to_json(), **found}, indent=1) + "\n")
+    else:
+        write_summary(sys.stdout, run, record)
+    return exit_code(record)
+
+
+def stream(run: RunLayout, out: BinaryIO, watcher: Watcher, appearance: Appearance) -> None:
+    """Writes the user's output, live, until the run has ended and all of it is written."""
+    from runner.logview.show import follow_logs
+
+    follow_logs(run, out, appearance, Selection(prefixes=_SHOWN), is_finished=watcher.is_finished, poll_s=_POLL_S)
+
+
+def exit_code(record: RunRecord) -> int:
+    """0 for Completed; else the code of the tree of errors, or what a failed phase means (3: a machine lacks something)."""
+    if record.status is RunStatus.COMPLETED:
+        return 0
+    if record.status is RunStatus.CANCELED:
+        return RunCanceledError.exit_code
+    first = (record.failure or {}).get("first") or {}
+    return int(first.get("exit_code") or 3) if first.get("kind") == "phase" else RunFailedError.exit_code
+
+
+def write_summary(out: TextIO, run: RunLayout, record: RunRecord) -> None:
+    """The end of a followed run: v1's heading, the result, where everything is."""
+    out.write("\nExecution Summary\n=================\n")
+    out.write(f"RunId: {record.run_id}\nStatus: {record.status}\n")
+    if record.duration:
+        out.write(f"Duration: {record.duration}\n")
+    if record.environment and record.environment.get("key"):
+        is_hit = record.environment.get("cache_hit")
+        out.write(f"Environment: {record.environment['key'][:12]} ({'cache hit' if is_hit else 'built'})\n")
+    for warning in record.warnings:
+        out.write(f"Warning: {warning}\n")
+    if record.failure:
+        write_failure(out, record.failure)
+    out.write(f"Folder: {run.root}\n")
+    out.flush()
+
+
+def write_failure(out: TextIO, failure: Mapping[str, Any]) -> None:
+    """Who failed first, how, with the traceback or the last lines, and who was only stopped."""
+    first = failure["first"]
+    out.write(f"\nFailed: {failure['summary']}\n")
+    if first.get("hint"):
+        out.write(f"  try: {first['hint']}\n")
+    if first.get("process_name"):
+        out.write(f"  process: {first['process_name']} on {first['node_id']}, {how(first)}\n")
+    if first.get("log"):
+        out.write(f"  log: {first['log']}\n")
+    shown = first.get("traceback") or "\n".join(first.get("last_lines") or ())
+    for line in shown.splitlines()[-30:]:
+        out.write(f"    {line}\n")
+    stopped = [other["process_name"] for other in failure["others"] if other["outcome"] == "stopped"]
+    if stopped:
+        out.write(f"  stopped because of it: {', '.join(stopped)}\n")
+    out.write("\n")
