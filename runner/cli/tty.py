@@ -41,3 +41,10 @@ def bold(text: str, *, is_on: bool) -> str:
 def red(text: str, *, is_on: bool) -> str:
     """`text` in bold red where `is_on`."""
     return f"\x1b[1;31m{text}\x1b[0m" if is_on else text
+
+
+def appearance_of(stream: IO[Any], *, may_colour: bool = True) -> Appearance:
+    """How logs are to look on `stream`: colours and progress bars in place on a terminal, plain lines elsewhere."""
+    from runner.logview.screen import Appearance
+
+    return Appearance(is_coloured=may_colour and is_coloured(stream), is_live=is_terminal(stream))

@@ -1,0 +1,156 @@
+"""`runner status RUN`: how a run is, and if it failed, which process did so first and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+
+from runner.cli.place import output_option, run_argument, run_here
+from runner.cli.table import dump
+from runner.cli.tty import bold, is_coloured, red
+from runner.history.process_table import ProcessRow, read_processes
+from runner.history.run_record import RunRecord, read_record
+from runner.history.status import RunStatus
+from runner.logview.terminal_text import harmless
+from sidecar.contract.layout import RunLayout, driver_log_index
+
+# The end of a traceback says what happened; all of it is in the log.
+_TRACEBACK_LINES = 12
+
+
+@click.command()
+@run_argument
+@output_option
+def command(run: str, output: str) -> None:
+    """Say how a run is, and why it failed.
+
+    As JSON: the run's record, with the list "processes" beside it.
+    """
+    from runner.cli.resume import resume_if_orphaned
+
+    workspace, run_id = run_here(run)
+    resume_if_orphaned(workspace, run_id)
+    layout = workspace.run(run_id)
+    record = read_record(layout)
+    processes = read_processes(layout)
+    if output == "json":
+        click.echo(dump({**record.to_json(), "processes": [dataclasses.asdict(row) for row in processes]}))
+        return
+    colour = is_coloured(sys.stdout)
+    for line in describe(layout, record, processes, now=datetime.now(timezone.utc), is_coloured=colour):
+        click.echo(line)
+
+
+def describe(
+    layout: RunLayout, record: RunRecord, processes: Sequence[ProcessRow], *, now: datetime, is_coloured: bool
+) -> Iterator[str]:
+    """The lines of `runner status`, harmless on a terminal."""
+    paint = red if record.status is RunStatus.FAILED else bold
+    yield f"run        {record.run_id}"
+    yield f"status     {paint(record.status.value, is_on=is_coloured)}{_since(record, now)}"
+    if record.duration:
+        yield f"duration   {record.duration}"
+    yield f"nodes      {', '.join(record.nodes) or 'none yet'}"
+    yield f"processes  {_summary(processes)}"
+    for warning in record.warnings:
+        yield f"warning    {_safe(warning)}"
+    if record.failure:
+        yield ""
+        yield from _failure(record.failure, is_coloured=is_coloured)
+        yield ""
+    yield f"folder     {layout.root}"
+    for number, suggestion in enumerate(_next(record)):
+        yield f"{'next' if number == 0 else '':<10} {suggestion}"
+
+
+def _since(record: RunRecord, now: datetime) -> str:
+    if record.status.is_terminal:
+        text = record.end_time_utc
+    elif record.status is RunStatus.RUNNING:
+        text = record.start_time_utc
+    else:
+        return f", submitted {_when(record.created_utc, now)}"
+    return f" since {_when(text, now)}" if text else ""
+
+
+def _when(text: str, now: datetime) -> str:
+    try:
+        at = datetime.fromisoformat(text)
+        return f"{at:%Y-%m-%d %H:%M:%S} UTC ({_ago(max(0, int((now - at).total_seconds())))} ago)"
+    except (TypeError, ValueError):
+        return text
+
+
+def _ago(seconds: int) -> str:
+    for unit_s, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds // unit_s} {name}"
+    return f"{seconds} s"
+
+
+def _summary(processes: Sequence[ProcessRow]) -> str:
+    if not processes:
+        return "none started yet"
+    counts = Counter(row.status for row in processes)
+    return f"{len(processes)}: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+
+
+def _failure(failure: Mapping[str, Any], *, is_coloured: bool) -> Iterator[str]:
+    first = failure.get("first") or {}
+    yield red("first failure", is_on=is_coloured) + f"  {_safe(failure.get('summary') or 'unknown')}"
+    if first.get("process_name"):
+        yield f"  process  {_safe(first['process_name'])} on {_safe(first.get('node_id') or 'an unknown node')}"
+    yield f"  how      {_how(first)}"
+    if first.get("at"):
+        yield f"  at       {_safe(first['at'])}"
+    lines = str(first.get("traceback") or "").rstrip("\n").split("\n") if first.get("traceback") else []
+    lines = lines or [str(line) for line in first.get("last_lines") or []]
+    if len(lines) > _TRACEBACK_LINES:
+        yield f"    ... {len(lines) - _TRACEBACK_LINES} lines above"
+    for line in lines[-_TRACEBACK_LINES:]:
+        yield f"    {_safe(line)}"
+    if first.get("log"):
+        yield f"  log      {_safe(first['log'])}"
+    yield from _others(failure.get("others") or [])
+
+
+def _how(first: Mapping[str, Any]) -> str:
+    parts = [str(first.get("kind") or "unknown").replace("_", " ")]
+    exception = first.get("exception")
+    if isinstance(exception, Mapping):
+        parts.append(f"{exception.get('type')}: {exception.get('message')}")
+    if first.get("signal"):
+        parts.append(str(first["signal"]))
+    if first.get("exit_code") is not None:
+        parts.append(f"exit code {first['exit_code']}")
+    return _safe(", ".join(parts))
+
+
+def _others(others: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    by_outcome: dict[str, list[str]] = {}
+    for other in others:
+        by_outcome.setdefault(str(other.get("outcome")), []).append(str(other.get("process_name")))
+    for outcome, names in by_outcome.items():
+        why = " because of it" if outcome == "stopped" else ""
+        yield f"  others   {_safe(', '.join(names))} {outcome}{why}"
+
+
+def _next(record: RunRecord) -> list[str]:
+    run_id = record.run_id
+    if not record.status.is_terminal:
+        return [f"runner logs -f {run_id}", f"runner cancel {run_id}"]
+    first = (record.failure or {}).get("first") or {}
+    log = str(first.get("log") or "").rpartition("/")[2]
+    index = driver_log_index(log)
+    logs = f"runner logs {run_id}" + (f" --rank {index}" if index is not None else "")
+    return [logs, f"runner history info {run_id}"]
+
+
+def _safe(text: object) -> str:
+    return harmless(str(text).replace("\n", " ").encode("utf-8", "replace"), is_coloured=False)
