@@ -26,13 +26,6 @@ def is_coloured(stream: IO[Any], environ: Mapping[str, str] | None = None) -> bo
     return is_terminal(stream) and not environ.get(settings.NO_COLOR) and environ.get("TERM") != "dumb"
 
 
-def appearance_of(stream: IO[Any]) -> Appearance:
-    """How lines look on `stream`: live and coloured on a terminal, plain elsewhere."""
-    from runner.logview.screen import Appearance
-
-    return Appearance(is_coloured=is_coloured(stream), is_live=is_terminal(stream))
-
-
 def bold(text: str, *, is_on: bool) -> str:
     """`text` in bold where `is_on`."""
     return f"\x1b[1m{text}\x1b[0m" if is_on else text
