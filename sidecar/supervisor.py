@@ -74,8 +74,10 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._begin_stop(events.REASON_CANCEL, self._plan.stop_grace_s))
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
-        while not self._is_leaving:
+        while True:
             self._turn()
+            if self._is_leaving:
+                break
             sources = [bell_descriptor, wake_read, *self._watch.descriptors]
             ready, _, _ = select.select(sources, [], [], self._wait_s())
             for descriptor in ready:
@@ -132,10 +134,20 @@ class Supervisor:
                 has_launched = True
         self._resume_launching(has_launched=has_launched)
         self._watch.refresh()
+        self._tell_start()
         events.append(
             self._layout.events, events.SUPERVISOR, pid=os.getpid(), adopted=sorted(self._watch.running_names)
         )
         bell.ring(self._layout.agent_bell)
+
+    def _tell_start(self) -> None:
+        """What started with the sidecar, for the person who reads the run; a full disk must not end a supervisor."""
+        path = self._run.start_cms(self._plan.node_id)
+        adopted = ", ".join(sorted(self._watch.running_names)) or "nothing"
+        sentence = f"{events.utc_text(time.time_ns())} supervisor pid {os.getpid()}, Python {sys.version.split()[0]}, adopted {adopted}"
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            publish.append_line(path, sentence.encode())
 
     def _resume_launching(self, *, has_launched: bool) -> None:
         order = publish.read_record(self._layout.order(ORDER_NAMES[Verb.START]))

@@ -12,6 +12,10 @@ from sidecar.contract import events
 # How a process ends when somebody else ends it: our own stop, an MPI's abort, or the kernel passing that on.
 _STOP_SIGNALS = frozenset({"SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGABRT", "SIGPIPE"})
 _STOP_EXIT_CODES = frozenset({137, 143, 130})
+# Open MPI's own abort when a peer's socket closes; a busy machine may show it before the peer's end.
+_PEER_LOST_EXIT_CODES = frozenset({14})
+# A wrapper on a busy machine may wake this late; longer would call two unrelated failures one.
+_SAME_TIME_NS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,9 @@ class Ending:
     def looks_stopped(self) -> bool:
         """Whether it ended the way somebody else's signal ends a process."""
         return not self.record.get("raised") and (
-            self.record["signal"] in _STOP_SIGNALS or self.record["exit_code"] in _STOP_EXIT_CODES
+            self.record["signal"] in _STOP_SIGNALS
+            or self.record["exit_code"] in _STOP_EXIT_CODES
+            or (self.record["is_lost"] and self.record["exit_code"] is None)
         )
 
 
@@ -56,15 +62,27 @@ def find_failure(
     `read_tail` gives the last lines of a log. `stop_reason` is why the runner stopped the processes, where it did so
     before any failed.
     """
-    failed = sorted((ending for ending in endings if ending.has_failed), key=lambda ending: ending.failed_at_ns)
+    failed = [ending for ending in endings if ending.has_failed]
     if not failed:
         return None
-    first = failed[0]
+    first = _first(failed)
     if stop_reason == events.REASON_TIMEOUT:
         return _timed_out(endings)
     description = _describe(first, read_tail)
     others = [_other(ending, first) for ending in endings if ending is not first and ending.is_user]
     return {"first": description, "summary": _summary(description, others), "others": others}
+
+
+def _first(failed: Sequence[Ending]) -> Ending:
+    """The earliest; of those that cannot be told apart in time, the one that is least likely a consequence."""
+    earliest = min(ending.failed_at_ns for ending in failed)
+    close = [ending for ending in failed if ending.failed_at_ns - earliest <= _SAME_TIME_NS]
+    return min(close, key=lambda ending: (_consequence(ending), ending.failed_at_ns))
+
+
+def _consequence(ending: Ending) -> int:
+    """0 for a cause of its own, 1 for an end that a peer's death is known to bring about."""
+    return int(not ending.record.get("raised") and ending.record["exit_code"] in _PEER_LOST_EXIT_CODES)
 
 
 def phase_failure(phase: str, node_id: str | None, message: str, *, at_ns: int) -> dict[str, Any]:
@@ -103,8 +121,8 @@ def _timed_out(endings: Sequence[Ending]) -> dict[str, Any]:
 def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str, Any]:
     record = ending.record
     lines = read_tail(ending.log) if ending.log else []
-    traceback = None if record["signal"] else traceback_text.last_traceback(lines)
     raised = record.get("raised")
+    traceback = traceback_text.last_traceback(lines) if raised or not record["signal"] else None
     exception = {"type": raised["type"], "message": raised["message"]} if raised else None
     if exception is None and traceback is not None:
         exception = traceback_text.exception_of(traceback)
@@ -130,10 +148,11 @@ def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:
         return "start_failed"
     if record.get("is_out_of_memory"):
         return "out_of_memory"
-    if record["signal"]:
-        return "signal"
+    # An MPI that is told of an exception ends the rank by signal: the exception is what happened.
     if has_exception:
         return "exception"
+    if record["signal"]:
+        return "signal"
     if record["exit_code"] is None or record["is_lost"]:
         return "lost"
     return "exit_code"
@@ -168,7 +187,8 @@ def how(first: Mapping[str, Any]) -> str:
     if kind == "exception":
         exception = first["exception"]
         message = f": {exception['message'].splitlines()[0][:200]}" if exception["message"] else ""
-        return f"{exception['type']}{message} (exit code {first['exit_code']})"
+        end = f"exit code {first['exit_code']}" if first["exit_code"] is not None else f"ended by {first['signal']}"
+        return f"{exception['type']}{message} ({end})"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     return f"exit code {first['exit_code']}"

@@ -112,6 +112,7 @@ def _open_mpi(
         *("-n", str(count)),
     ]
     environ: dict[str, str] = {}
+    shared = "self,vader,tcp" if mpi.is_open_mpi_4 else "self,sm,tcp"
     if is_root:
         argv.insert(1, "--allow-run-as-root")
     if is_local:
@@ -119,16 +120,20 @@ def _open_mpi(
         # fabrics that one machine does not need (peer-baselines.md).
         environ |= {
             "OMPI_MCA_pml": "ob1",
-            "OMPI_MCA_btl": "self,sm,tcp" if not mpi.is_open_mpi_4 else "self,vader,tcp",
+            # Ranks of two simulated nodes would take each other's shared-memory files for their own, and crash.
+            "OMPI_MCA_btl": "self,tcp" if "," in slots else shared,
             "OMPI_MCA_btl_tcp_if_include": "lo",
-            "OMPI_MCA_oob_tcp_if_include": "lo",
-            "PRTE_MCA_prte_if_include": "lo",
         }
     return argv, environ
 
 
-def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[list[ProcessSpec]]:
-    """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'."""
+def helpers(
+    nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]], *, programs: Sequence[str]
+) -> list[list[ProcessSpec]]:
+    """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'.
+
+    `programs` are the nodes' folders of the agent program: Open MPI's daemons look for it too.
+    """
     if len(argvs) != len(nodes):
         raise MachineError(
             f"the MPI launcher wants {len(argvs)} helpers for {len(nodes)} nodes",
@@ -142,6 +147,7 @@ def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[
                 log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
                 env={},
                 is_user=False,
+                path=(programs[number],),
             )
         ]
         for number, argv in enumerate(argvs)

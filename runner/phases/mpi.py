@@ -42,7 +42,7 @@ def run(context: RunContext, stage: Stage) -> None:
         ready,
         found,
         is_root=context.is_root,
-        programs=str(NodeLayout.at(context.node_folders[nodes[0].node_id]).programs),
+        programs=_programs(context)[0],
     )
     stage.say(nodes[0].node_id, f"Starting the launcher of {found.flavour} {found.version}: {found.mpiexec}")
     body: dict[str, Any] = {
@@ -63,10 +63,15 @@ def _start_helpers(context: RunContext, stage: Stage) -> None:
     assert launches is not None, "waited for"
     if len(launches) != len(nodes):
         raise PhaseFailed(PHASE, f"the MPI launcher wants {len(launches)} helpers for {len(nodes)} nodes")
-    for node, facts, specs in zip(nodes, ready, mpi.helpers(ready, launches), strict=True):
+    started = mpi.helpers(ready, launches, programs=_programs(context))
+    for node, facts, specs in zip(nodes, ready, started, strict=True):
         stage.say(node.node_id, f"Starting {len(place(context.request)) // len(nodes)} ranks")
         node.order(
             MPI_HELPERS_ORDER,
             Verb.START,
             {"processes": [spec.to_record() for spec in specs], "ranks": mpi.ranks(context.request, facts)},
         )
+
+
+def _programs(context: RunContext) -> list[str]:
+    return [str(NodeLayout.at(context.node_folders[plan.node_id]).programs) for plan in context.nodes]
