@@ -70,6 +70,17 @@ def local_node_id(index: int) -> str:
     return f"local-{index}"
 
 
+def compute_file_name(name: str) -> str:
+    """The name of the compute file of the target called `name`."""
+    return f"{name}.yml"
+
+
+def compute_name(file_name: str) -> Optional[str]:
+    """The target that a compute file called `file_name` describes; None where that is no compute file's name."""
+    stem, dot, ending = file_name.rpartition(".")
+    return stem if dot and ending == "yml" and is_node_id(stem) else None
+
+
 def mpi_proxy_name(index: int) -> str:
     """The name of the MPI launcher's helper on the `index`-th node (Hydra's proxy, Open MPI's daemon)."""
     return f"mpi_proxy_{index}"
@@ -132,7 +143,7 @@ class WorkspaceLayout(NamedTuple):
 
     def compute_file(self, name: str) -> Path:
         """The compute file of the target called `name`."""
-        return self.compute / f"{name}.yml"
+        return self.compute / compute_file_name(name)
 
     def node(self, node_id: str, run_id: str) -> NodeLayout:
         """What a simulated node keeps for one run."""

@@ -1,0 +1,1 @@
+"""What was asked for: frozen values, and reading them from files."""
