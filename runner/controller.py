@@ -141,7 +141,12 @@ class Controller:
         return reasons
 
     def _find_failure(self, outcome: Outcome) -> dict[str, Any] | None:
-        found = failures.find_failure(self._endings(), read_tail=self._read_tail, stop_reason=self._stop_reason())
+        found = failures.find_failure(
+            self._endings(),
+            read_tail=self._read_tail,
+            stop_reason=self._stop_reason(),
+            is_mpi=uses_mpi(self._context),
+        )
         error = outcome.phase_failure
         if found is None and error is not None:
             at_ns = int(self._clock().timestamp() * 1e9)
@@ -200,7 +205,7 @@ class Controller:
     def _was_stopped(self, node_id: str, record: Mapping[str, Any]) -> bool:
         """Whether the process ended by signal after a stop began on its node."""
         node = next(node for node in self._fleet if node.node_id == node_id)
-        return record["signal"] is not None and any(
+        return (record["signal"] is not None or bool(record["is_lost"])) and any(
             int(stop["monotonic_ns"]) <= int(record["monotonic_ns"]) for stop in node.state.stopping
         )
 

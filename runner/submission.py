@@ -102,7 +102,7 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
     wiring.check_target(request)
     spec = _environment_spec(request.environment)
     path = request.environment.interpreter_path
-    if path and interpreters.find_interpreter(path, environ) is None:
+    if path and interpreters.resolve_interpreter(path, environ) is None:
         raise MachineError(
             f"environment.python.interpreter_path: there is no program {path}",
             hint="give the path of a Python, or leave interpreter_path out to use the runner's own",

@@ -55,12 +55,17 @@ class Ending:
 
 
 def find_failure(
-    endings: Sequence[Ending], *, read_tail: Callable[[str], list[str]], stop_reason: str | None = None
+    endings: Sequence[Ending],
+    *,
+    read_tail: Callable[[str], list[str]],
+    stop_reason: str | None = None,
+    is_mpi: bool = False,
 ) -> dict[str, Any] | None:
     """The failure object of `failure.json`; None where every process ended with exit code 0.
 
     `read_tail` gives the last lines of a log. `stop_reason` is why the runner stopped the processes, where it did so
-    before any failed.
+    before any failed. Where `is_mpi`, a process that ended after the first without an exception of its own was ended
+    by the MPI, whatever exit code the MPI chose for that.
     """
     failed = [ending for ending in endings if ending.has_failed]
     if not failed:
@@ -69,7 +74,7 @@ def find_failure(
     if stop_reason == events.REASON_TIMEOUT:
         return _timed_out(endings)
     description = _describe(first, read_tail)
-    others = [_other(ending, first) for ending in endings if ending is not first and ending.is_user]
+    others = [_other(ending, first, is_mpi=is_mpi) for ending in endings if ending is not first and ending.is_user]
     return {"first": description, "summary": _summary(description, others), "others": others}
 
 
@@ -110,7 +115,7 @@ def _blank() -> dict[str, Any]:
 def _timed_out(endings: Sequence[Ending]) -> dict[str, Any]:
     last = max(ending.failed_at_ns for ending in endings)
     first = {**_blank(), "at": events.utc_text(last), "kind": "timeout"}
-    others = [_other(ending, None) for ending in endings if ending.is_user]
+    others = [_other(ending, None, is_mpi=False) for ending in endings if ending.is_user]
     return {
         "first": first,
         "summary": "the run was stopped because it reached max_run_duration_seconds",
@@ -158,11 +163,12 @@ def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:
     return "exit_code"
 
 
-def _other(ending: Ending, first: Ending | None) -> dict[str, Any]:
+def _other(ending: Ending, first: Ending | None, *, is_mpi: bool) -> dict[str, Any]:
     if not ending.has_failed:
         outcome = "completed"
     else:
-        outcome = "stopped" if first is None or ending.looks_stopped else "failed"
+        is_ended_by_mpi = is_mpi and not ending.record.get("raised")
+        outcome = "stopped" if first is None or ending.looks_stopped or is_ended_by_mpi else "failed"
     return {
         "process_name": ending.process_name,
         "node_id": ending.node_id,
