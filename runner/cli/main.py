@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import click
@@ -75,15 +75,31 @@ class LazyGroup(click.Group):
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads the command line; `--help` and `--version` are answered here already."""
+        with _quiet_without_reader():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the subcommand; a reader that went away ends it quietly."""
-        try:
+        """Runs the subcommand."""
+        with _quiet_without_reader():
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except BrokenPipeError:
-            _close_stdout()
-            ctx.exit(_EXIT_BROKEN_PIPE)
+
+
+@contextlib.contextmanager
+def _quiet_without_reader() -> Iterator[None]:
+    """Ends the command without a word where nobody reads its output any more (`runner logs last | head`)."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        # Python flushes stdout once more on its way out, and would complain about the same broken pipe.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(_EXIT_BROKEN_PIPE) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -118,9 +134,3 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"runner: {error}", err=True)
         return RunnerError.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _close_stdout() -> None:
-    # Python flushes stdout once more on its way out, and would complain about the same broken pipe.
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

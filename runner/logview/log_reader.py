@@ -84,7 +84,7 @@ class LogReader:
         if not self.has_open_line:
             return None
         payload = self._line[self._shown_bytes :] + (ELLIPSIS if self._is_cut else b"")
-        block = Block(max(self._time_ns, self._modified_ns), payload, True, self._was_opened)
+        block = Block(self._seen_at(self._offset), payload, True, self._was_opened)
         self._shown_bytes, self._was_opened = len(self._line), True
         return block
 
@@ -157,8 +157,7 @@ class LogReader:
 
     def _finish_line(self, ending: bytes, end_offset: int) -> Block:
         is_continuation, was_shown = self._was_opened, self._shown_bytes
-        seen = self._index.covering(end_offset) if self._index else None
-        time_ns = self._later(seen.time_ns if seen else None)
+        time_ns = self._seen_at(end_offset)
         if not self._is_cut and len(self._line) + len(ending) <= LINE_LIMIT_BYTES:
             payload = self._line[was_shown:] + ending
         else:
@@ -171,6 +170,10 @@ class LogReader:
 
     def _forget_line(self) -> None:
         self._line, self._is_cut, self._shown_bytes, self._was_opened = b"", False, 0, False
+
+    def _seen_at(self, end_offset: int) -> int:
+        seen = self._index.covering(end_offset) if self._index else None
+        return self._later(seen.time_ns if seen else None)
 
     def _later(self, time_ns: int | None) -> int:
         # A node's clock may be set back; the order within one log must not change for it. Where the index does

@@ -41,7 +41,7 @@ def harmless(line: bytes, *, is_coloured: bool) -> str:
     """
     state = last_state(line)
     text = state.decode("utf-8", "replace")
-    if is_plain(state):
+    if is_plain(state) and b"\n" not in state:
         return text
     has_colour = False
     if "\x1b" in text or "\x9b" in text:

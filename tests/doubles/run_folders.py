@@ -133,7 +133,7 @@ FAILURE: Mapping[str, Any] = {
         "exit_code": 1,
         "signal": None,
         "exception": {"type": "ValueError", "message": "boom \x1b[2J"},
-        "traceback": 'Traceback (most recent call last):\n  File "train.py", line 3, in <module>\nValueError: boom \x1b[2J\n',
+        "traceback": 'Traceback (most recent call last):\n  File "train.py", line 3\nValueError: boom \x1b[2J\n',
         "log": "azureml-logs/70_driver_log_2.txt",
         "last_lines": ["hello from 2"],
     },
