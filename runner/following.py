@@ -91,7 +91,7 @@ def stream(run: RunLayout, out: BinaryIO, watcher: Watcher, appearance: Appearan
 
 
 def exit_code(record: RunRecord) -> int:
-    """0 for Completed; else the code of the tree of errors, or what a failed phase means (3: a machine lacks something)."""
+    """0 for Completed, 100 for Failed, 103 for Canceled; 3 where a phase found that a machine lacks something."""
     if record.status is RunStatus.COMPLETED:
         return 0
     if record.status is RunStatus.CANCELED:

@@ -43,7 +43,7 @@ _QUIT_LIMIT_S = 10.0
 class Agent:
     """One connection's worth of agent."""
 
-    def __init__(self, node_root: str, incoming: "_Exactly", outgoing: BinaryIO) -> None:
+    def __init__(self, node_root: str, incoming: _Exactly, outgoing: BinaryIO) -> None:
         self._layout = NodeLayout.at(node_root)
         self._incoming = incoming
         self._outgoing = outgoing
@@ -52,7 +52,7 @@ class Agent:
         self._collector: Optional[collect.Collector] = None
         self._offset: Optional[int] = None
         self._scanned = 0
-        self._supervisors: List["subprocess.Popen[bytes]"] = []
+        self._supervisors: List[subprocess.Popen[bytes]] = []
         self._is_leaving = False
         self._pause_s = _BUSY_S
 
@@ -206,7 +206,7 @@ class Agent:
         self._outgoing.flush()
 
 
-def start_supervisor(plan: NodePlan, layout: NodeLayout) -> "subprocess.Popen[bytes]":
+def start_supervisor(plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[bytes]:
     """Starts a supervisor in a session of its own; it outlives the caller and whatever the caller hangs on."""
     environ = dict(os.environ)
     environ[settings.NODE_ROOT] = str(layout.root)

@@ -35,7 +35,7 @@ def write_agent(layout: NodeLayout) -> Path:
 
 
 def from_hydra(log: Path) -> Optional[List[List[str]]]:
-    """argv of the proxies, in the order of the nodes; None until Hydra has said that these are all."""
+    """The argv of the proxies, in the order of the nodes; None until Hydra has said that these are all."""
     try:
         lines = log.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -46,7 +46,7 @@ def from_hydra(log: Path) -> Optional[List[List[str]]]:
 
 
 def from_agent(folder: Path, node_ids: Sequence[str]) -> Optional[List[List[str]]]:
-    """argv of Open MPI's daemons, in the order of `node_ids`; None until there is one for every node."""
+    """The argv of Open MPI's daemons, in the order of `node_ids`; None until there is one for every node."""
     commands: Dict[str, str] = {}
     for node_id in node_ids:
         path = folder / node_id
@@ -63,7 +63,7 @@ def is_hydra(flavour: str) -> bool:
 
 
 def wanted(flavour: str, *, log: Path, layout: NodeLayout, node_ids: Sequence[str]) -> Optional[List[List[str]]]:
-    """argv of the helper for each of `node_ids`; None while the launcher has not asked for all of them."""
+    """The argv of the helper for each of `node_ids`; None while the launcher has not asked for all of them."""
     if is_hydra(flavour):
         return from_hydra(log)
     return from_agent(layout.launches, node_ids) if os.path.isdir(layout.launches) else None

@@ -144,7 +144,8 @@ class Supervisor:
         """What started with the sidecar, for the person who reads the run; a full disk must not end a supervisor."""
         path = self._run.start_cms(self._plan.node_id)
         adopted = ", ".join(sorted(self._watch.running_names)) or "nothing"
-        sentence = f"{events.utc_text(time.time_ns())} supervisor pid {os.getpid()}, Python {sys.version.split()[0]}, adopted {adopted}"
+        now, python = events.utc_text(time.time_ns()), sys.version.split()[0]
+        sentence = f"{now} supervisor pid {os.getpid()}, Python {python}, adopted {adopted}"
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             publish.append_line(path, sentence.encode())

@@ -43,7 +43,7 @@ class ProcessWatch:
 
     @property
     def descriptors(self) -> List[int]:
-        """pidfds of wrappers that are no children of this process: readable once they are gone."""
+        """Descriptors (pidfd) of wrappers that are no children of this process: readable once they are gone."""
         return [watched.descriptor for watched in self._by_name.values() if watched.descriptor is not None]
 
     @property
@@ -102,7 +102,7 @@ class ProcessWatch:
                 watched.wrapper_status = status
 
     def _is_second_start(self, watched: Watched, pid: int) -> bool:
-        """Whether `pid` found the start token taken and left: the process runs under an earlier supervisor's wrapper."""
+        """Whether `pid` found the start token taken and left: an earlier supervisor's wrapper has the process."""
         owner = identity.identity_from(_read(self._layout, watched.name))
         if owner is None or owner.pid == pid:
             return False

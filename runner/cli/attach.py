@@ -14,8 +14,8 @@ import click
 def command(run: str) -> None:
     """Follow RUN to its end; start its controller again if that was killed."""
     from runner import following
-    from runner.cli.tty import appearance_of
     from runner.cli.resume import resume_if_orphaned
+    from runner.cli.tty import appearance_of
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.spec.request import RunRequest
+from runner.launchers.placement import place
+from runner.spec.request import MpiSpec, RunRequest, TensorflowSpec
 
 _SHELL = "/bin/sh"
 _BOOTSTRAP = "sidecar/injob/bootstrap.py"
@@ -37,10 +38,6 @@ def expands_variables(request: RunRequest) -> bool:
 
 def port_count(request: RunRequest, node_rank: int, node_count: int) -> int:
     """How many free ports a node must hold ready: one for the rendezvous on the first, one a TensorFlow task."""
-    from runner.spec.request import MpiSpec, TensorflowSpec
-
-    from runner.launchers.placement import place
-
     if isinstance(request.distributed, TensorflowSpec):
         return sum(1 for process in place(request) if process.node_rank == node_rank)
     if isinstance(request.distributed, MpiSpec):

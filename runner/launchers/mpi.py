@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.spec.request import RunRequest
-
 from runner.errors import MachineError
 from runner.launchers.launch import ReadyNode, expands_variables, job_argv
 from runner.launchers.placement import place
+from runner.spec.request import RunRequest
 from sidecar.contract import settings
 from sidecar.contract.layout import AZUREML_LOGS, MPI_LAUNCHER, RunLayout, mpi_proxy_name
 from sidecar.contract.orders import ProcessSpec

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.spec.request import MpiSpec, PyTorchSpec, RunRequest, TensorflowSpec
-
 from sidecar.contract.layout import AZUREML_LOGS, MAIN, driver_log_name
 
 

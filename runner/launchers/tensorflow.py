@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from runner.spec.request import RunRequest
-
 from runner.launchers.launch import ReadyNode, expands_variables, job_argv
 from runner.launchers.placement import Placement, place
+from runner.spec.request import RunRequest
 from sidecar.contract import settings
 from sidecar.contract.orders import ProcessSpec
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.spec.request import RunRequest
-
 from runner.launchers.launch import ReadyNode, expands_variables, job_argv
 from runner.launchers.placement import place
+from runner.spec.request import RunRequest
 from sidecar.contract import settings
 from sidecar.contract.orders import ProcessSpec
 

@@ -82,7 +82,7 @@ class Node:
 
     def _serve(self) -> None:
         pause_s = _FIRST_PAUSE_S
-        while not self._is_closing.is_set() and not self.is_removed:
+        while not self._is_over():
             try:
                 link = self._transport.connect()
             except MachineError as error:
@@ -93,13 +93,17 @@ class Node:
                 link.close()
             with self._guard:
                 self._link = None
-            if self.is_removed or self._is_closing.is_set():
+            if self._is_over():
                 break
             self.contact_lost_at = self.contact_lost_at or time.time()
             self._on_change()
             self._is_closing.wait(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         self._on_change()
+
+    def _is_over(self) -> bool:
+        """Whether nothing more is to be said to the node."""
+        return self.is_removed or self._is_closing.is_set()
 
     def _talk(self, link: Link) -> bool:
         """Serves one link to its end; says whether the node had answered at all."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from runner.spec.request import PyTorchSpec, TensorflowSpec
-
 from runner.launchers import single, tensorflow, torch
 from runner.launchers.placement import place
 from runner.phases.ending import wait_until_ended
 from runner.phases.phase import PhasePlan, RunContext, Stage
+from runner.spec.request import PyTorchSpec, TensorflowSpec
 from sidecar.contract.orders import ORDER_NAMES, Verb
 
 PHASE = "driver"
@@ -28,13 +27,13 @@ def plan(context: RunContext) -> PhasePlan:
 def run(context: RunContext, stage: Stage) -> None:
     """Starts every process and waits until all have ended; failures are in the nodes' states, not raised."""
     distributed = context.request.distributed
-    launcher = single
+    make = single.processes
     if isinstance(distributed, PyTorchSpec):
-        launcher = torch
+        make = torch.processes
     elif isinstance(distributed, TensorflowSpec):
-        launcher = tensorflow
+        make = tensorflow.processes
     nodes = list(stage.fleet)
-    for node, specs in zip(nodes, launcher.processes(context.request, stage.ready_nodes()), strict=True):
+    for node, specs in zip(nodes, make(context.request, stage.ready_nodes()), strict=True):
         stage.say(node.node_id, f"Starting {', '.join(spec.name for spec in specs)}")
         node.order(ORDER_NAMES[Verb.START], Verb.START, {"processes": [spec.to_record() for spec in specs]})
     wait_until_ended(stage)

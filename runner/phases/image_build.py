@@ -1,4 +1,4 @@
-"""Image build: every node has the job's environment; the first to come builds it, the others share. Its log is `20_`."""
+"""Image build: every node has the job's environment; the first to come builds it, all share it. Its log is `20_`."""
 
 from __future__ import annotations
 

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from runner.spec.request import RunRequest
-
 from runner.errors import MachineError
 from runner.launchers.launch import ReadyNode
 from runner.nodes.fleet import Fleet
 from runner.nodes.node import Node
+from runner.spec.request import RunRequest
 from sidecar.contract import publish
 from sidecar.contract.layout import RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb

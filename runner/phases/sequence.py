@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from runner.spec.request import MpiSpec
-
 from runner.phases import driver, image_build, job_prep, job_release, mpi, secure
 from runner.phases.phase import PhasePlan, RunContext
+from runner.spec.request import MpiSpec
 
 
 def uses_mpi(context: RunContext) -> bool:

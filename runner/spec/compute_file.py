@@ -41,10 +41,12 @@ def read_compute_file(path: Path) -> ComputeTarget:
 
 def known_targets(compute_directory: Path | None) -> tuple[str, ...]:
     """The names that `compute_target` may have: `local`, then the compute files, sorted."""
+    if compute_directory is None:
+        return (LOCAL,)
     try:
-        names = {compute_name(name) for name in os.listdir(compute_directory or "/nonexistent")}
-    except OSError:
-        names = set()
+        names = {compute_name(name) for name in os.listdir(compute_directory)}
+    except OSError:  # no folder yet: no compute files
+        return (LOCAL,)
     return (LOCAL, *sorted(name for name in names if name and name != LOCAL))
 
 

@@ -38,7 +38,8 @@ class ProcessSpec:
 
     `argv[0]` is looked up on the PATH of `env`. With `expand`, `$NAME` and `${NAME}` in `argv[1:]` are replaced from
     the process's environment, unknown names left as they are (azureml-v1.md 1.1). `log` is relative to the run
-    folder. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an MPI launcher or its helper).
+    folder. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an
+    MPI launcher or its helper).
     """
 
     name: str
