@@ -5,6 +5,7 @@ The names below load when they are first used, so that the command stays quick.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from runner.version import VERSION
@@ -39,9 +40,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import runner.sdk as sdk
-
-    value = getattr(sdk, name)
+    value = getattr(importlib.import_module(f"{__name__}.sdk"), name)
     globals()[name] = value
     return value
 
