@@ -1,0 +1,315 @@
+"""Run: one run as the submitting side sees it (reference azureml-v1.md 2)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.errors import NoSuchRunError
+from runner.history.run_record import RunRecord, read_record
+from runner.history.status import RunStatus
+from runner.sdk.exceptions import ActivityFailedException, ExperimentExecutionException
+from sidecar.contract.layout import RunLayout
+
+if TYPE_CHECKING:
+    from runner.sdk.experiment import Experiment
+    from runner.sdk.workspace import Workspace
+
+TYPE = "azureml.scriptrun"
+_SNAPSHOT_PROPERTY = "ContentSnapshotId"
+
+_logger = logging.getLogger(__name__)
+
+
+class Run:
+    """A run that was submitted; everything is read from its folder when it is asked for.
+
+    Raises NoSuchRunError where the experiment has no run of that id.
+    """
+
+    def __init__(self, experiment: Experiment, run_id: str) -> None:
+        self._experiment = experiment
+        self._run_id = run_id
+        self._workspace = experiment.workspace.layout
+        self._layout = self._workspace.run(run_id)
+        if self._read().experiment_name != experiment.name:
+            raise NoSuchRunError(f"the experiment {experiment.name} has no run {run_id}", hint="Run.get(workspace, id)")
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> Run:
+        """The run with that id, whatever its experiment; raises NoSuchRunError."""
+        return workspace.get_run(run_id)
+
+    @staticmethod
+    def get_context(allow_offline: bool = True, used_for_context_manager: bool = False) -> Any:
+        """Inside a job the run that it belongs to, to log to; outside one a run that only prints.
+
+        With `allow_offline=False` there must be a job around; else the in-job API's RunEnvironmentException is raised.
+        """
+        from runner.sdk.run_context import current_run
+
+        return current_run(allow_offline=allow_offline)
+
+    @staticmethod
+    def list(
+        experiment: Experiment,
+        type: str | None = None,
+        tags: str | Mapping[str, str] | None = None,
+        properties: str | Mapping[str, str] | None = None,
+        status: str | None = None,
+        include_children: bool = False,
+    ) -> Iterator[Run]:
+        """The runs of an experiment, newest first: a text means that the tag is there, a mapping how it must be."""
+        runs = experiment.get_runs(type=type, tags=tags, properties=properties, include_children=include_children)
+        return (run for run in runs if status is None or run.get_status() == status)
+
+    # Who it is
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self._run_id
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment that the run belongs to."""
+        return self._experiment
+
+    @property
+    def type(self) -> str:
+        """The kind of run, in v1's word."""
+        return TYPE
+
+    @property
+    def number(self) -> int:
+        """Counts the runs of the workspace."""
+        return self._read().run_number
+
+    @property
+    def name(self) -> str:
+        """The display name; v1's older word for it."""
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        """The name for people."""
+        return self._read().name
+
+    @property
+    def description(self) -> str | None:
+        """The description, if there is one."""
+        return self._read().description
+
+    @property
+    def parent(self) -> Run | None:
+        """The run that this one is a child of; none is so far."""
+        return None
+
+    def get_portal_url(self) -> str:
+        """Where everything about the run can be looked at: its folder."""
+        return self._layout.root.absolute().as_uri()
+
+    def get_snapshot_id(self) -> str | None:
+        """The id of the snapshot that the run was made from."""
+        return self._read().properties.get(_SNAPSHOT_PROPERTY)
+
+    # How it is
+
+    @property
+    def status(self) -> str:
+        """The status, as `get_status` tells it."""
+        return self.get_status()
+
+    def get_status(self) -> str:
+        """The latest status: NotStarted, Starting, Preparing, Running, Finalizing, Completed, Failed, Canceled, ..."""
+        return self._read().status.value
+
+    def get_detailed_status(self) -> dict[str, Any]:
+        """`{"status": ..., "details": ...}`; the details say why a run failed."""
+        record = self._read()
+        failure = record.failure or {}
+        return {"status": record.status.value, "details": failure.get("summary")}
+
+    def get_details(self) -> dict[str, Any]:
+        """Everything about the run under v1's keys; `error` is one of a Failed run only."""
+        from runner.sdk.run_details import details_of
+
+        return details_of(self._layout, self._read())
+
+    def get_details_with_logs(self) -> dict[str, Any]:
+        """As `get_details`, but with the contents of every log in place of its URL."""
+        details = self.get_details()
+        details["logFiles"] = {name: _read_text(self._layout.root / name) for name in details["logFiles"]}
+        return details
+
+    def wait_for_completion(
+        self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True
+    ) -> dict[str, Any]:
+        """Returns `get_details()` once the run has ended; `show_output` prints every log of every node meanwhile.
+
+        Raises ActivityFailedException where the run failed, unless told not to; ExperimentExecutionException where
+        Ctrl-C ends the printing: the run goes on. With `wait_post_processing=False` a run that takes long to collect
+        its files may be returned as Finalizing.
+        """
+        from runner.sdk import streaming
+
+        if show_output:
+            try:
+                describe = None if raise_on_error else _error_text
+                record = streaming.stream(self._workspace, self._run_id, describe_error=describe)
+            except KeyboardInterrupt as interrupt:
+                raise ExperimentExecutionException(
+                    "The output streaming for the run interrupted.\n"
+                    "But the run is still executing on the compute target. \n"
+                    f"It is canceled by run.cancel(), or: runner cancel {self._run_id}"
+                ) from interrupt
+        else:
+            record = streaming.wait(self._workspace, self._run_id, post_processing=wait_post_processing)
+        if record.status is RunStatus.FAILED and raise_on_error:
+            raise ActivityFailedException(_error_text(record))
+        return self.get_details()
+
+    def cancel(self) -> None:
+        """Asks for the run's end and returns at once; a run that has ended stays as it is."""
+        from runner.cancellation import request_cancel
+
+        request_cancel(self._workspace, self._run_id)
+
+    # What it made
+
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False
+    ) -> dict[str, Any]:
+        """What the run logged: a value, or the list of values of a metric that was logged several times."""
+        from runner.history.metrics_file import read_metrics
+
+        columns = read_metrics(self._layout).by_name()
+        metrics = {
+            key: values[0] if len(values) == 1 else values for key, values in columns.items() if name in (None, key)
+        }
+        return {self._run_id: metrics} if recursive else metrics
+
+    def get_file_names(self) -> Sequence[str]:
+        """The names of the run's files: `azureml-logs/...`, `logs/...`, `outputs/...`."""
+        from runner.sdk.run_files import list_file_names
+
+        return list_file_names(self._layout)
+
+    def download_file(self, name: str, output_file_path: str | os.PathLike[str] | None = None) -> None:
+        """Copies a file of the run, by default into the current folder. Raises UserErrorException where it has none."""
+        from runner.sdk.run_files import download_file
+
+        download_file(self._layout, name, None if output_file_path is None else os.fspath(output_file_path))
+
+    def download_files(
+        self,
+        prefix: str | None = None,
+        output_directory: str | os.PathLike[str] | None = None,
+        output_paths: Sequence[str] | None = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: int | None = None,
+    ) -> None:
+        """Copies the files whose names start with `prefix` below `output_directory`, or each to its own place.
+
+        `batch_size` and `timeout_seconds` are taken for the sake of v1's scripts: nothing is fetched from afar.
+        """
+        from runner.sdk.run_files import download_files
+
+        download_files(
+            self._layout,
+            prefix,
+            None if output_directory is None else os.fspath(output_directory),
+            output_paths=None if output_paths is None else [*map(os.fspath, output_paths)],
+            append_prefix=append_prefix,
+        )
+
+    def get_all_logs(self, destination: str | os.PathLike[str] | None = None) -> Sequence[str]:
+        """Copies every log below `destination` (default `assets/<run id>`), keeping names; returns the paths.
+
+        Raises UserErrorException where `destination` is a file.
+        """
+        from runner.sdk.run_files import copy_logs
+
+        return copy_logs(self._layout, os.fspath(destination or os.path.join("assets", self._run_id)))
+
+    # What is written on it
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The run's tags."""
+        return self.get_tags()
+
+    def get_tags(self) -> dict[str, str]:
+        """The run's tags as they are now."""
+        return dict(self._read().tags)
+
+    def tag(self, key: str, value: str | None = None) -> None:
+        """Sets one tag; without a value it is only there."""
+        self.set_tags({key: "" if value is None else value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Sets some tags and keeps the others; what is no text becomes one, with a warning."""
+        texts = as_tags(tags)
+        self._update(lambda record: dataclasses.replace(record, tags={**record.tags, **texts}))
+
+    def remove_tags(self, tags: Sequence[str]) -> None:
+        """Removes the tags with these names."""
+        gone = {tags} if isinstance(tags, str) else set(tags)
+        self._update(
+            lambda record: dataclasses.replace(
+                record, tags={key: value for key, value in record.tags.items() if key not in gone}
+            )
+        )
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The run's properties: snapshot, git state, where the process lists are."""
+        return self.get_properties()
+
+    def get_properties(self) -> dict[str, str]:
+        """The run's properties as they are now."""
+        return dict(self._read().properties)
+
+    def __repr__(self) -> str:
+        who = f"Experiment: {self._experiment.name},\nId: {self._run_id}"
+        return f"Run({who},\nType: {TYPE},\nStatus: {self.get_status()})"
+
+    def _read(self) -> RunRecord:
+        return read_record(self._layout)
+
+    def _update(self, change: Any) -> None:
+        from runner.history.record_update import update_record
+
+        update_record(self._layout, change)
+
+    @property
+    def layout(self) -> RunLayout:
+        """Where the run's files are."""
+        return self._layout
+
+
+def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+    """`tags` with texts for values; warns about every value that was none."""
+    for key, value in tags.items():
+        if not isinstance(value, str):
+            _logger.warning("Converting non-string tag to string: (%s: %s)", key, value)
+    return {str(key): str(value) for key, value in tags.items()}
+
+
+def _error_text(record: RunRecord) -> str:
+    from runner.sdk.run_details import error_of
+
+    return json.dumps(error_of(record), indent=4)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
