@@ -1,0 +1,5 @@
+"""`from azureml.core.run import Run`."""
+
+from scriptrun_job.run import Run
+
+__all__ = ["Run"]

@@ -1,0 +1,66 @@
+"""Runs the marked groups wherever they can run, and says loudly what was not run.
+
+With SCRIPTRUN_REQUIRE_GROUPS="mpi,strace" (or "possible": every group that this machine can run) a skip in one of
+those groups is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from tests import groups
+
+_SKIPPED = pytest.StashKey[dict[str, set[str]]]()
+_REQUIRED = pytest.StashKey[set[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the groups as markers."""
+    for name, (meaning, _) in groups.GROUPS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    for name, meaning in groups.LONG.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.stash[_SKIPPED] = {}
+    config.stash[_REQUIRED] = groups.required(os.environ.get("SCRIPTRUN_REQUIRE_GROUPS", ""))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips a test whose group this machine cannot run."""
+    for name in _groups_of(item):
+        reason = groups.obstacle(name)
+        if reason is not None:
+            pytest.skip(f"group {name}: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remembers what was skipped, and makes a failure of it where the group is required."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for name in _groups_of(item) or ["(no group)"]:
+            item.config.stash[_SKIPPED].setdefault(f"{name}: {reason}", set()).add(item.nodeid)
+        must = item.config.stash[_REQUIRED].intersection(_groups_of(item))
+        if must:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} was skipped, but {', '.join(sorted(must))} must run here: {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints every skipped test under its group and reason."""
+    skipped = config.stash[_SKIPPED]
+    if not skipped:
+        return
+    terminalreporter.section("NOT RUN HERE", sep="=", yellow=True, bold=True)
+    for reason, tests in sorted(skipped.items()):
+        terminalreporter.write_line(f"{len(tests)} x {reason}", yellow=True)
+        for test in sorted(tests):
+            terminalreporter.write_line(f"    {test}")
+
+
+def _groups_of(item: pytest.Item) -> list[str]:
+    return [name for name in groups.GROUPS if item.get_closest_marker(name) is not None]
