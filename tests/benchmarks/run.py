@@ -1,0 +1,75 @@
+"""`python -m tests.benchmarks.run`: measures, prints a table, writes JSON beside it; exit code 1 for a missed limit."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.benchmarks import history_list, idle, mpi, output, report, startup, timing
+from tests.benchmarks.report import Section
+from tests.benchmarks.stage import Stage
+
+_BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
+    benchmark.NAME: benchmark.measure for benchmark in (startup, mpi, output, idle, history_list)
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the benchmarks that were asked for, or all."""
+    asked = _parse(arguments)
+    about = report.machine()
+    path = asked.json or report.default_path(about)
+    print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+    timing.become_reaper()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended below
+    sections: list[Section] = []
+    scratch = Path(tempfile.mkdtemp(prefix="scriptrun-bench-"))
+    stage = Stage(scratch=scratch, runs=asked.runs)
+    try:
+        for name in asked.only or _BENCHMARKS:
+            sections.append(_measure(name, stage))
+            print("\n" + sections[-1].text(), flush=True)
+            report.write_json(path, about, stage.versions, sections)
+    finally:
+        timing.end_descendants()
+        shutil.rmtree(scratch, ignore_errors=True)
+    print("peers: " + (", ".join(f"{name} {version}" for name, version in stage.versions.items()) or "none"))
+    print(f"figures: {path}")
+    return _conclude(sections)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.run", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(_BENCHMARKS), metavar="NAME", help=", ".join(_BENCHMARKS))
+    parser.add_argument("--runs", type=int, metavar="N", help="how often each command is measured")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="default: a new file in build/bench")
+    asked = parser.parse_args(arguments)
+    if asked.runs is not None and asked.runs < 1:
+        parser.error("--runs must be at least 1")
+    return asked
+
+
+def _measure(name: str, stage: Stage) -> Section:
+    """One benchmark; one that breaks is a missed limit, and the others still run."""
+    try:
+        return _BENCHMARKS[name](stage)
+    except (timing.CommandFailedError, OSError) as error:
+        timing.end_descendants()
+        return Section(name=name, title="FAILED", notes=[f"FAIL: {error}"])
+
+
+def _conclude(sections: Sequence[Section]) -> int:
+    missed = [f"{section.name}: {row.what}" for section in sections for row in section.rows if row.verdict == "FAIL"]
+    missed += [f"{section.name}: {note}" for section in sections for note in section.notes if note.startswith("FAIL")]
+    for line in missed:
+        print(f"limit missed: {line}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
