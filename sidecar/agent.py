@@ -30,6 +30,7 @@ from sidecar.contract.frames import (
 from sidecar.contract.layout import USER_LOGS, NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, node_plan
 from sidecar.contract.time_index import TimeIndexer
+from sidecar.growth_hint import GrowthHint
 
 _CHUNK_BYTES = 256 * 1024
 # How often files are looked at: while they grow, and at most when nothing happens.
@@ -55,6 +56,7 @@ class Agent:
         self._supervisors: List[subprocess.Popen[bytes]] = []
         self._is_leaving = False
         self._pause_s = _BUSY_S
+        self._hint = GrowthHint()
 
     def run(self) -> None:
         """Serves until the other side closes the link or the run is over here."""
@@ -76,10 +78,10 @@ class Agent:
         while not self._is_leaving:
             if bell_descriptor < 0 and self._layout.root.is_dir():
                 bell_descriptor = bell.hang(self._layout.agent_bell)
-            sources = [descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
+            sources = [descriptor, self._hint.descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
             ready, _, _ = select.select(sources, [], [], self._pause_s)
-            if bell_descriptor in ready:
-                bell.silence(bell_descriptor)
+            for noisy in {bell_descriptor, self._hint.descriptor} & set(ready):
+                bell.silence(noisy)
             if descriptor in ready:
                 frame = read_frame(self._incoming)
                 if frame is None:
@@ -95,6 +97,10 @@ class Agent:
         with contextlib.suppress(OSError):  # A full disk: the bytes wait in the logs themselves, the next tick tries.
             has_news |= self._look_at_files()
         self._pause_s = _BUSY_S if has_news else min(self._pause_s * 1.5, _QUIET_S)
+        if has_news:
+            self._hint.disarm()
+        elif self._pause_s >= _QUIET_S and self._indexer is not None and not self._hint.is_armed:
+            self._hint.arm(self._indexer.logs)
 
     # What the controller asks
 

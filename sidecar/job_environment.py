@@ -48,8 +48,8 @@ def compose(
         environ[settings.SIDECAR_PYTHON] = sys.executable
     if spec.path:
         environ["PATH"] = os.pathsep.join([*spec.path, environ.get("PATH", os.defpath)])
-    if spec.index is not None:
-        environ[settings.PROCESS_INDEX] = str(spec.index)
+    if spec.number is not None:
+        environ[settings.PROCESS_INDEX] = str(spec.number)
     environ["PWD"] = str(node.work)
     environ.update(spec.env)
     environ.update(plan.environment_variables)

@@ -41,7 +41,7 @@ def main(node_root: str) -> int:
         argv=ranks["argv"],
         log=f"{AZUREML_LOGS}/{driver_log_name(index)}",
         env=ranks["env"],
-        index=index,
+        number=index,
         expand=ranks["expand"],
     )
     kernel.rename_process(f"python -m sidecar process {spec.name} {plan.run_id}")

@@ -60,7 +60,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         pid=pid,
         wrapper=wrapper.to_record(),
         log=spec.log,
-        index=spec.index,
+        index=spec.number,
         is_user=spec.is_user,
         address=place.address,
     )
@@ -92,7 +92,7 @@ def _start(spec: ProcessSpec, environ: Mapping[str, str], log: int, place: Place
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        own = {**environ, settings.SYSTEM_LOG_FILE: str(place.run.process_system_log(os.getpid(), spec.index))}
+        own = {**environ, settings.SYSTEM_LOG_FILE: str(place.run.process_system_log(os.getpid(), spec.number))}
         _become(argv, own, log, place.node.work, report=write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as report:

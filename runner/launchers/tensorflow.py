@@ -29,7 +29,7 @@ def processes(request: RunRequest, nodes: Sequence[ReadyNode]) -> list[list[Proc
                 argv=job_argv(request, nodes[placement.node_rank]),
                 log=placement.log,
                 env={settings.TF_CONFIG: config},
-                index=placement.index,
+                number=placement.index,
                 expand=expands_variables(request),
             )
         )

@@ -37,7 +37,7 @@ def processes(request: RunRequest, nodes: Sequence[ReadyNode]) -> list[list[Proc
                 argv=job_argv(request, nodes[placement.node_rank]),
                 log=placement.log,
                 env=environ,
-                index=placement.index,
+                number=placement.index,
                 expand=expands_variables(request),
             )
         )

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -36,7 +35,7 @@ _DRIVER_LOG = re.compile(r"^70_driver_log(?:_(?P<index>\d+))?\.txt$")
 
 def new_run_id(experiment_name: str, *, epoch_s: int, suffix: Optional[str] = None) -> str:
     """A run id `<experiment>_<epoch seconds>_<8 hex>`; the suffix is random unless given."""
-    return f"{experiment_name}_{epoch_s}_{suffix or secrets.token_hex(4)}"
+    return f"{experiment_name}_{epoch_s}_{suffix or os.urandom(4).hex()}"
 
 
 def is_run_id(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 
@@ -32,13 +31,12 @@ MPI_HELPERS_ORDER = "35-start-mpi"
 START_ORDERS = (ORDER_NAMES[Verb.START], MPI_HELPERS_ORDER)
 
 
-@dataclass(frozen=True)
-class ProcessSpec:
+class ProcessSpec(NamedTuple):
     """One process to start on a node, as it travels in a start order.
 
     `argv[0]` is looked up on the PATH of `env`. With `expand`, `$NAME` and `${NAME}` in `argv[1:]` are replaced from
     the process's environment, unknown names left as they are (azureml-v1.md 1.1). `log` is relative to the run
-    folder. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an
+    folder. `number` is the process's among all of the run, None for the only one. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an
     MPI launcher or its helper).
     """
 
@@ -46,14 +44,14 @@ class ProcessSpec:
     argv: List[str]
     log: str
     env: Dict[str, str]
-    index: Optional[int] = None
+    number: Optional[int] = None
     expand: bool = False
     is_user: bool = True
     path: Tuple[str, ...] = ()
 
     def to_record(self) -> Dict[str, Any]:
         """As it stands in an order."""
-        return asdict(self)
+        return self._asdict()
 
 
 def process_spec(record: Mapping[str, Any]) -> ProcessSpec:

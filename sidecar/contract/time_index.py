@@ -10,7 +10,7 @@ import os
 import struct
 import time
 from pathlib import Path
-from typing import Callable, Dict
+from typing import Callable, Dict, Tuple
 
 from sidecar.contract.layout import RunLayout
 
@@ -29,6 +29,11 @@ class TimeIndexer:
         """Starts to follow `log`, from where its index ends."""
         if log not in self._known:
             self._known[log] = _last_offset(self._run.time_index(log.name))
+
+    @property
+    def logs(self) -> Tuple[Path, ...]:
+        """The logs that are followed."""
+        return tuple(self._known)
 
     def look(self) -> bool:
         """Looks at every log once; says whether any has grown."""

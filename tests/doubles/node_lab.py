@@ -98,7 +98,7 @@ class NodeLab:
             index = number if len(commands) > 1 else None
             name = f"rank_{number}" if index is not None else "main"
             log = f"{AZUREML_LOGS}/{driver_log_name(index)}"
-            specs.append(ProcessSpec(name=name, argv=argv, log=log, env={}, index=index, expand=expand))
+            specs.append(ProcessSpec(name=name, argv=argv, log=log, env={}, number=index, expand=expand))
         self.order(Verb.START, processes=[spec.to_record() for spec in specs])
 
     def start_python(self, *sources: str) -> None:
