@@ -70,7 +70,9 @@ class SshTarget:
     def __post_init__(self) -> None:
         if not self.nodes:
             raise UsageError("a target of type ssh needs at least one node", hint="nodes: [gpu01]")
-        check_distinct(self.nodes)
+        double = first_double(self.nodes)
+        if double is not None:
+            raise UsageError(double[1])
 
     @property
     def node_count(self) -> int:
@@ -94,17 +96,18 @@ class SshTarget:
 ComputeTarget: TypeAlias = LocalTarget | SshTarget
 
 
-def check_distinct(nodes: Sequence[SshNode]) -> None:
-    """Raises UsageError where two nodes have one name, or one address and port."""
+def first_double(nodes: Sequence[SshNode]) -> tuple[int, str] | None:
+    """The index of the first node whose name, or address and port, an earlier one has, and what to say about it."""
     names: set[str] = set()
     places: set[tuple[str, int | None]] = set()
-    for node in nodes:
+    for index, node in enumerate(nodes):
         if node.name in names:
-            raise UsageError(f"two nodes are called '{node.name}'", hint="give one of them another name")
+            return index, f"two nodes are called '{node.name}'"
         if (node.address, node.ssh_port) in places:
-            raise UsageError(f"two nodes have the address {node.address}")
+            return index, f"two nodes have the address {node.address}"
         names.add(node.name)
         places.add((node.address, node.ssh_port))
+    return None
 
 
 def target_from_record(record: Mapping[str, Any]) -> ComputeTarget:

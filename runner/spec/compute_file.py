@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from runner.errors import ConfigError, UsageError
+from runner.errors import UsageError
 from runner.spec.compute import (
     DEFAULT_WORK_DIRECTORY,
     HOST_KEY_POLICIES,
@@ -18,14 +18,14 @@ from runner.spec.compute import (
     LocalTarget,
     SshNode,
     SshTarget,
-    check_distinct,
+    first_double,
 )
 from runner.spec.distributed import COUNT_LIMIT
 from runner.spec.document import read_document
 from runner.spec.keys import COMPUTE_TARGET, LOCAL_TARGET, SSH_NODE, SSH_TARGET
 from runner.spec.places import absolute
 from runner.spec.section import Section
-from runner.spec.tree import Kind, ListValue, MapValue, Place, Scalar, Value
+from runner.spec.tree import Kind, ListValue, MapValue, Place, Scalar, Value, at
 from sidecar.contract.layout import compute_file_name, compute_name, is_node_id
 
 NODE_LIMIT = 10_000  # of one range: a typing error in a range is refused before it fills the memory
@@ -134,24 +134,22 @@ def _nodes(section: Section) -> tuple[SshNode, ...]:
     if not value.items:
         raise value.place.error(f"'{section.path_of('nodes')}' is empty", hint="nodes: [gpu01, gpu02]")
     nodes: list[SshNode] = []
+    places: list[Place] = []
     for item in value.items:
-        try:
-            nodes.extend(_expanded(item))
-            check_distinct(nodes)
-        except ConfigError:
-            raise
-        except UsageError as error:
-            raise item.place.error(error.message, hint=error.hint) from None
+        nodes += at(item.place, partial(_expanded, item))
+        places += [item.place] * (len(nodes) - len(places))
         if len(nodes) > NODE_LIMIT:
             raise item.place.error(f"more than {NODE_LIMIT} nodes")
+    double = first_double(nodes)
+    if double is not None:
+        raise places[double[0]].error(double[1], hint="every node needs a name and an address of its own")
     return tuple(nodes)
 
 
-def _expanded(item: Value) -> Iterator[SshNode]:
+def _expanded(item: Value) -> list[SshNode]:
     """The nodes that one item of `nodes` stands for: ranges in an address and in a name go side by side."""
     if isinstance(item, Scalar):
-        yield from (SshNode(address=address, name=address) for address in expand_range(item.text))
-        return
+        return [SshNode(address=address, name=address) for address in expand_range(item.text)]
     if not isinstance(item, MapValue):
         raise item.place.error(
             f"a node must be an address or a mapping, found {item.found}", hint="{address: 10.0.0.5}"
@@ -160,13 +158,12 @@ def _expanded(item: Value) -> Iterator[SshNode]:
     address = section.written("address")
     if address is None:
         raise item.place.error("a node needs an 'address'", hint="{address: 10.0.0.5, name: gpu01}")
-    addresses = list(expand_range(address))
-    names = list(expand_range(section.written("name") or address))
+    addresses = expand_range(address)
+    names = expand_range(section.written("name") or address)
     if len(names) != len(addresses):
         raise UsageError(f"{len(addresses)} addresses and {len(names)} names do not go side by side")
     port = _port(section)
-    for address, name in zip(addresses, names):
-        yield SshNode(address=address, name=name, ssh_port=port)
+    return [SshNode(address=address, name=name, ssh_port=port) for address, name in zip(addresses, names)]
 
 
 def expand_range(text: str) -> list[str]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from runner.errors import ConfigError
+from runner.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SHOWN_CHARACTERS = 60  # of a value in a message: fewer hide which value is meant, more bury the rest of the message
 
@@ -35,6 +35,19 @@ class Place:
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+
+
+_Made = TypeVar("_Made")
+
+
+def at(place: Place, make: Callable[[], _Made]) -> _Made:
+    """What `make` returns; a UsageError that knows no place becomes a ConfigError at `place`."""
+    try:
+        return make()
+    except ConfigError:
+        raise
+    except UsageError as error:
+        raise place.error(error.message, hint=error.hint) from None
 
 
 class Kind(Enum):
