@@ -38,9 +38,7 @@ def test_pytorch_refuses_other_backends() -> None:
     """The message is v1's."""
     with pytest.raises(RunConfigurationException) as caught:
         PyTorchConfiguration("mpi")
-    assert caught.value.message == (
-        "mpi is not a supported backend. 'communication_backend' must be 'Nccl' or 'Gloo'."
-    )
+    assert caught.value.message == ("mpi is not a supported backend. 'communication_backend' must be 'Nccl' or 'Gloo'.")
 
 
 @pytest.mark.parametrize("name", ["AzureML-Minimal", "Microsoft-Thing"])
