@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List, Mapping, NamedTuple, Sequence
 
-from sidecar import census, collect, environments, mpi_found, mpi_launches, processes, snapshot
+from sidecar import census, collect, environments, mpi_found, mpi_launches, processes, snapshot, system_log
 from sidecar.contract import events, publish
 from sidecar.contract.layout import OUTPUTS, USER_LOGS, NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, Verb
@@ -50,18 +50,12 @@ class StepLog:
         """One fact for the person who reads the run."""
         now = time.time_ns()
         publish.append_line(self._log, f"[{_local_iso(now)}] {sentence}".encode("utf-8", "surrogateescape"))
-        self._note("INFO", sentence, now)
+        system_log.write(self._system_log, self._name, sentence)
 
     def command(self, sentence: str) -> None:
         """One thing that was entered or left; also told in the numbered log."""
         publish.append_line(self._commands, sentence.encode("utf-8", "surrogateescape"))
         self.say(sentence)
-
-    def _note(self, level: str, sentence: str, now_ns: int) -> None:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now_ns // 10**9)) + f",{now_ns // 10**6 % 1000:03d}"
-        publish.append_line(
-            self._system_log, f"{stamp}|{self._name}|{level}|{sentence}".encode("utf-8", "surrogateescape")
-        )
 
 
 def _local_iso(now_ns: int) -> str:

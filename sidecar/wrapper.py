@@ -16,7 +16,7 @@ import signal
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
-from sidecar import kernel, memory_limits
+from sidecar import kernel, memory_limits, system_log
 from sidecar.contract import bell, events, identity, publish, settings
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ProcessSpec
@@ -48,7 +48,8 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
     begun = events.stamp()
     # Held back until they can be passed on: one that came in between would end the wrapper, and the record with it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
-    pid, start_error = _start(spec, environ, log, place)
+    argv = [spec.argv[0], *(_expand(part, environ) if spec.expand else part for part in spec.argv[1:])]
+    pid, start_error = _start(argv, spec.number, environ, log, place)
     if start_error is not None:
         return _record_failed_start(spec, place, begun, start_error)
     _pass_signals_to(pid)
@@ -65,6 +66,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         address=place.address,
     )
     _ring(place)
+    _note(spec, place, pid, f"After variable expansion, calling {argv}")
     _, status, usage = os.wait4(pid, 0)
     record = _exit_record(spec.name, pid, status, begun)
     record.update(
@@ -76,6 +78,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         memory_limit_bytes=memory_limits.read_limit_bytes(),
         raised=_read_raised(place.node.raised(spec.name)),
     )
+    _note(spec, place, pid, f"Ended: exit code {record['exit_code']}, signal {record['signal']}")
     _publish_exit(record, place)
     signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     return 128 + signal_number if signal_number else int(record["exit_code"])
@@ -86,13 +89,14 @@ def _open_log(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _start(spec: ProcessSpec, environ: Mapping[str, str], log: int, place: Place) -> Tuple[int, Optional[OSError]]:
+def _start(
+    argv: List[str], number: Optional[int], environ: Mapping[str, str], log: int, place: Place
+) -> Tuple[int, Optional[OSError]]:
     """(pid, None), or (0, why it could not be started): the child reports a failed exec through a pipe."""
-    argv = [spec.argv[0], *(_expand(part, environ) if spec.expand else part for part in spec.argv[1:])]
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        own = {**environ, settings.SYSTEM_LOG_FILE: str(place.run.process_system_log(os.getpid(), spec.number))}
+        own = {**environ, settings.SYSTEM_LOG_FILE: str(place.run.process_system_log(os.getpid(), number))}
         _become(argv, own, log, place.node.work, report=write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as report:
@@ -100,8 +104,8 @@ def _start(spec: ProcessSpec, environ: Mapping[str, str], log: int, place: Place
     if not told:
         return pid, None
     os.waitpid(pid, 0)
-    number, _, what = told.decode("utf-8", "surrogateescape").partition(" ")
-    return 0, OSError(int(number), os.strerror(int(number)), what)
+    code, _, what = told.decode("utf-8", "surrogateescape").partition(" ")
+    return 0, OSError(int(code), os.strerror(int(code)), what)
 
 
 def _become(argv: List[str], environ: Mapping[str, str], log: int, work: Path, *, report: int) -> NoReturn:
@@ -127,6 +131,12 @@ def _become(argv: List[str], environ: Mapping[str, str], log: int, work: Path, *
         os.write(report, f"{errno.EINVAL} {what}".encode("utf-8", "surrogateescape"))
     finally:
         os._exit(_NOT_STARTED_EXIT_CODE)
+
+
+def _note(spec: ProcessSpec, place: Place, pid: int, message: str) -> None:
+    """A line in the finer log of a user's process."""
+    if spec.is_user:
+        system_log.write(place.run.process_system_log(pid, spec.number), f"driver.{spec.name}", message)
 
 
 def _expand(text: str, environ: Mapping[str, str]) -> str:
