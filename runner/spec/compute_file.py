@@ -82,7 +82,7 @@ def _target(value: MapValue, *, name: str | None, folder: str, path: str) -> Com
         found = "is missing" if kind is None else f"is '{kind}'"
         raise both.place_of("type").error(f"'{both.path_of('type')}' {found}", hint=f"one of {', '.join(_TYPES)}")
     keys = LOCAL_TARGET if kind == LOCAL else SSH_TARGET
-    section = Section(value, keys=keys, path=path or f"type: {kind}")
+    section = Section(value, keys=keys, path=path)
     name = section.text("name") or name or kind
     if not is_node_id(name):
         raise section.place_of("name").error(f"'{name}' cannot be the name of a compute target")

@@ -51,7 +51,7 @@ def read_request(
     if is_workbench:
         tree = workbench.modernized(tree, path.parent)
     tree, ignored = without_ignored(apply_overrides(tree, overrides))
-    top = Section(tree, keys={**CONFIG, **RUN_CONFIGURATION}, same_key=SAME_KEY)
+    top = Section(tree, keys={**CONFIG, **RUN_CONFIGURATION}, known=CONFIG, same_key=SAME_KEY)
     extra = tuple(extra_arguments)
     script_in_extra = None
     if is_workbench and extra and "script" not in top and "command" not in top:

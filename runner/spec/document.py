@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT_BYTES = 1024 * 1024  # smaller refuses a long list of arguments; larger makes a wrong file slow to refuse
 DEPTH_LIMIT = 32  # a config is at most 5 deep; larger comes near the interpreter's own recursion limit
-VALUE_LIMIT = 500_000  # values with every alias expanded: a file at the size limit stays below it, a bomb does not
+VALUE_LIMIT = 100_000  # values with every alias expanded; larger lets a bomb, or a data file, cost seconds and memory
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"

@@ -102,7 +102,7 @@ def to_camel(key: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def nearest_key(written: str, *, keys: Keys, path: str = "", everywhere: Keys = CONFIG) -> str | None:
+def nearest_key(written: str, *, keys: Keys, path: str = "", everywhere: Keys) -> str | None:
     """The key that `written` was probably meant to be, with its path where it belongs elsewhere; None without a guess.
 
     `path` is where it was written, `keys` what is allowed there. The answer is camelCase if `written` is.
@@ -119,14 +119,18 @@ def _nearest_snake(written: str, keys: Keys, path: str, everywhere: Keys) -> str
 
     if written in keys:  # only upper and lower case differ
         return written
-    elsewhere = {leaf: full for full in _paths(everywhere) if (leaf := full.rsplit(".", 1)[-1]) not in keys}
+    elsewhere = {}
+    for full in _paths(everywhere):
+        where, _, leaf = full.rpartition(".")
+        if where != path and leaf not in keys:
+            elsewhere[leaf] = full
     if written in elsewhere:
         return elsewhere[written]
     near = get_close_matches(written, [key for key in keys if key != "*"], n=1, cutoff=0.7)
     if near:
         return near[0]
     meant = _MEANT.get(written)
-    if meant in keys or (meant is not None and not path):
+    if meant in keys or (not path and meant in set(_paths(everywhere))):
         return meant
     near = get_close_matches(written, list(elsewhere), n=1, cutoff=0.75)
     return elsewhere[near[0]] if near else None

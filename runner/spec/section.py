@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from runner.spec.keys import CONFIG, Keys, nearest_key, to_snake
+from runner.spec.keys import Keys, nearest_key, to_snake
 from runner.spec.tree import Entry, Kind, ListValue, MapValue, Place, Scalar, Value, is_nothing
 
 if TYPE_CHECKING:
@@ -23,11 +23,18 @@ class Section:
     """
 
     def __init__(
-        self, value: MapValue, *, keys: Keys, path: str = "", same_key: Mapping[str, str] | None = None
+        self,
+        value: MapValue,
+        *,
+        keys: Keys,
+        path: str = "",
+        known: Keys | None = None,
+        same_key: Mapping[str, str] | None = None,
     ) -> None:
         self.place = value.place
         self._path = path
         self._keys = keys
+        self._known = keys if known is None else known  # the whole file's, for a key that belongs elsewhere in it
         self._entries: dict[str, Entry] = {}
         for entry in value:
             name = to_snake(entry.key)
@@ -126,7 +133,7 @@ class Section:
     def section(self, key: str, keys: Keys) -> Section:
         """The mapping under `key` as a section that takes `keys`; an empty one where it is not given."""
         value = self.mapping(key) or MapValue(entries=(), place=self.place_of(key))
-        return Section(value, keys=keys, path=self.path_of(key))
+        return Section(value, keys=keys, path=self.path_of(key), known=self._known)
 
     def text_map(self, key: str) -> dict[str, Scalar]:
         """The mapping under `key`, whose keys are the user's own and whose values are scalars."""
@@ -151,10 +158,10 @@ class Section:
             yield item
 
     def _unknown(self, entry: Entry) -> ConfigError:
-        near = nearest_key(entry.key, keys=self._keys, path=self._path, everywhere=CONFIG)
+        near = nearest_key(entry.key, keys=self._keys, path=self._path, everywhere=self._known)
         where = f" in '{self._path}'" if self._path else ""
         asked = f"; did you mean '{near}'?" if near else ""
-        allowed = [key for key in (self._keys if self._path else CONFIG) if key != "*"]
+        allowed = [key for key in (self._keys if self._path else self._known) if key != "*"]
         return entry.place.error(f"unknown key '{entry.key}'{where}{asked}", hint=f"one of {', '.join(allowed)}")
 
 
