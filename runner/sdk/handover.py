@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from runner.spec.environment import EnvironmentSpec
     from runner.spec.request import RunRequest
 
-_FRAMEWORKS = ("Python", "PyTorch", "TensorFlow")
+_FRAMEWORKS = ("python", "pytorch", "tensorflow", "pyspark", "cntk")
+_AS_PLAIN_PYTHON = ("pyspark", "cntk")
+# Stands for what a run configuration alone does not know.
+_UNNAMED = "unnamed"
+
+_logger = logging.getLogger(__name__)
 
 
 def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: WorkspaceLayout) -> RunRequest:
@@ -29,34 +35,57 @@ def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: Work
     Raises ExperimentExecutionException, RunConfigurationException or UserErrorException, in v1's words where it has
     some, or UsageError.
     """
-    from runner.spec.environment import DockerSpec
     from runner.spec.request import RunRequest
     from runner.spec.script import check_source_directory
 
-    run_config = config.run_config
-    run_config.derive_docker()
     folder = os.path.abspath(os.path.expanduser(config.source_directory))
     check_source_directory(folder)
-    distributed = _distributed(run_config)
-    docker = run_config.docker
     return RunRequest(
         experiment_name=experiment_name,
         source_directory=folder,
         script=_script(folder, config.script),
-        arguments=tuple(_argument(value, index) for index, value in enumerate(config.arguments or ())),
+        arguments=_arguments(config.arguments),
         command=_command(config.command),
-        environment=_environment(run_config, folder),
-        compute_target=_target(run_config.target, workspace),
-        distributed=distributed,
-        plain_node_count=run_config.node_count if distributed is None and run_config.node_count != 1 else None,
-        docker=DockerSpec(
+        compute_target=_target(config.run_config.target, workspace),
+        **_surroundings(config.run_config, folder),
+    )
+
+
+def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
+    """What a `.runconfig` says for `run_config` in the project `folder`; it need not say what runs."""
+    from runner.spec.request import RunRequest
+    from runner.spec.runconfig import runconfig_values
+
+    request = RunRequest(
+        experiment_name=_UNNAMED, source_directory=folder, script=_UNNAMED, **_surroundings(run_config, folder)
+    )
+    return {
+        **runconfig_values(request),
+        "script": run_config.script,
+        "command": _command(run_config.command) or "",
+        "arguments": list(_arguments(run_config.arguments)),
+        "target": _target_name(run_config.target),
+    }
+
+
+def _surroundings(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
+    """The fields of a request that follow from the run configuration alone."""
+    from runner.spec.environment import DockerSpec
+
+    run_config.derive_docker()
+    distributed, docker = _distributed(run_config), run_config.docker
+    return {
+        "environment": _environment(run_config, folder),
+        "distributed": distributed,
+        "plain_node_count": run_config.node_count if distributed is None and run_config.node_count != 1 else None,
+        "docker": DockerSpec(
             use_docker=docker.use_docker,
             arguments=tuple(map(str, docker.arguments)),
             shm_size=docker.shm_size or DEFAULT_SHM_SIZE,
             shared_volumes=docker.shared_volumes,
         ),
-        max_run_duration_seconds=run_config.max_run_duration_seconds,
-    )
+        "max_run_duration_seconds": run_config.max_run_duration_seconds,
+    }
 
 
 def _script(folder: str, script: str | None) -> str | None:
@@ -74,6 +103,10 @@ def _command(command: str | Sequence[str] | None) -> str | None:
     if not command:
         return None
     return command if isinstance(command, str) else " ".join(map(str, command))
+
+
+def _arguments(values: Sequence[Any] | None) -> tuple[str, ...]:
+    return tuple(_argument(value, index) for index, value in enumerate(values or ()))
 
 
 def _argument(value: Any, index: int) -> str:
@@ -95,10 +128,14 @@ def _argument(value: Any, index: int) -> str:
 def _target(target: Any, workspace: WorkspaceLayout) -> ComputeTarget:
     from runner.spec.compute_file import read_named_target
 
+    return read_named_target(_target_name(target), workspace.compute)
+
+
+def _target_name(target: Any) -> str:
     name = target if isinstance(target, str) else getattr(target, "name", None)
     if not isinstance(name, str) or not name:
         raise ExperimentExecutionException("Must specify a target either through run configuration or arguments.")
-    return read_named_target(name, workspace.compute)
+    return name
 
 
 def _environment(run_config: RunConfiguration, folder: str) -> EnvironmentSpec:
@@ -114,6 +151,11 @@ def _environment(run_config: RunConfiguration, folder: str) -> EnvironmentSpec:
             raise UserErrorException(
                 f"environment.python.{name} cannot be used yet: give conda_dependencies_file or pip_requirements."
             )
+    if python.pip_requirements and python.conda_dependencies_file:
+        raise UserErrorException(
+            "environment.python has pip_requirements and conda_dependencies_file; a job has one environment. "
+            "Write the pip packages into the conda file."
+        )
     interpreter = None if python.interpreter_path == DEFAULT_INTERPRETER else python.interpreter_path
     return EnvironmentSpec(
         name=environment.name,
@@ -158,29 +200,35 @@ def _distributed(run_config: RunConfiguration) -> DistributedSpec | None:
     """What framework and communicator say, whether a distributed configuration set them or a person did."""
     from runner.spec.distributed import MpiSpec, PyTorchSpec, TensorflowSpec
 
-    framework, communicator = str(run_config.framework), str(run_config.communicator or "None")
-    if framework.lower() not in [known.lower() for known in _FRAMEWORKS]:
-        raise RunConfigurationException(f"framework {framework} cannot be run; one of {', '.join(_FRAMEWORKS)} can.")
-    if communicator == PARAMETER_SERVER:
+    _check_framework(str(run_config.framework))
+    communicator = str(run_config.communicator or "None").lower()
+    if communicator == PARAMETER_SERVER.lower():
         return TensorflowSpec(
             worker_count=run_config.tensorflow.worker_count,
             parameter_server_count=run_config.tensorflow.parameter_server_count,
         )
-    if communicator in MPI_COMMUNICATORS:
+    if communicator in [known.lower() for known in MPI_COMMUNICATORS]:
         return MpiSpec(
             process_count_per_node=run_config.mpi.process_count_per_node,
             node_count=_node_count(run_config, run_config.mpi.node_count),
         )
-    if communicator.lower() in ("nccl", "gloo"):
+    if communicator in ("nccl", "gloo"):
         return PyTorchSpec.of(
             communication_backend=communicator,
             process_count=run_config.pytorch.process_count,
             node_count=_node_count(run_config, run_config.pytorch.node_count),
         )
-    if communicator != "None":
+    if communicator != "none":
         known = ", ".join(("None", PARAMETER_SERVER, *MPI_COMMUNICATORS, "nccl", "gloo"))
-        raise RunConfigurationException(f"communicator {communicator} cannot be run; one of {known} can.")
+        raise RunConfigurationException(f"communicator {run_config.communicator} cannot be run; one of {known} can.")
     return None
+
+
+def _check_framework(framework: str) -> None:
+    if framework.lower() not in _FRAMEWORKS:
+        raise RunConfigurationException(f"framework {framework} cannot be run; one of {', '.join(_FRAMEWORKS)} can.")
+    if framework.lower() in _AS_PLAIN_PYTHON:
+        _logger.warning("framework %s is run as plain Python", framework)
 
 
 def _node_count(run_config: RunConfiguration, of_configuration: int) -> int:

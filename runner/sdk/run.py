@@ -280,6 +280,16 @@ class Run:
         who = f"Experiment: {self._experiment.name},\nId: {self._run_id}"
         return f"Run({who},\nType: {TYPE},\nStatus: {self.get_status()})"
 
+    def _repr_html_(self) -> str:
+        """The same as a table, for notebooks."""
+        from html import escape
+
+        cells = {"Experiment": self._experiment.name, "Id": self._run_id, "Type": TYPE, "Status": self.get_status()}
+        heads = "".join(f"<th>{name}</th>" for name in (*cells, "Details Page"))
+        values = "".join(f"<td>{escape(value)}</td>" for value in cells.values())
+        link = f'<td><a href="{escape(self.get_portal_url())}">Run folder</a></td>'
+        return f"<table><tr>{heads}</tr><tr>{values}{link}</tr></table>"
+
     def _read(self) -> RunRecord:
         return read_record(self._layout)
 

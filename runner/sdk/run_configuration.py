@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,6 +110,19 @@ class RunConfiguration(Element):
                 "'distributed_job_config' must be an 'azureml.core.runconfig.TensorflowConfiguration', "
                 "'azureml.core.runconfig.MpiConfiguration', or 'azureml.core.runconfig.PyTorchConfiguration' object."
             )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], name: str | None = None) -> RunConfiguration:
+        """Reads the `.runconfig` at `path`, or the one called `name` in that project. Raises UserErrorException."""
+        from runner.sdk.runconfig_file import load
+
+        return load(path, name)
+
+    def save(self, path: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
+        """Writes `.azureml/<name>.runconfig` in the project `path`, by default named after the target."""
+        from runner.sdk.runconfig_file import save
+
+        save(self, path, name)
 
     def __repr__(self) -> str:
         return (

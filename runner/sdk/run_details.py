@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.errors import UsageError
 from runner.history.run_record import RunRecord
 from runner.history.status import RunStatus
 from runner.sdk.run_files import list_log_names
@@ -19,8 +20,6 @@ _NOT_THE_PROGRAM = frozenset({"phase", "lost"})
 
 def details_of(layout: RunLayout, record: RunRecord) -> dict[str, Any]:
     """The details of a run as they are now; `error` is a key of a Failed run only, as in v1."""
-    from runner.sdk.run_definition import definition_of
-
     details: dict[str, Any] = {
         "runId": record.run_id,
         "target": record.target,
@@ -32,7 +31,7 @@ def details_of(layout: RunLayout, record: RunRecord) -> dict[str, Any]:
         "properties": dict(record.properties),
         "inputDatasets": [],
         "outputDatasets": [],
-        "runDefinition": definition_of(record),
+        "runDefinition": _definition(record),
         "logFiles": {name: (layout.root / name).absolute().as_uri() for name in list_log_names(layout)},
         "submittedBy": record.user_id,
     }
@@ -54,6 +53,18 @@ def error_of(record: RunRecord) -> dict[str, Any] | str:
         "debugInfo": _debug_info(first),
     }
     return {"error": error, "time": first.get("at"), "location": first.get("node_id")}
+
+
+def _definition(record: RunRecord) -> dict[str, Any]:
+    """The request in the keys of a `.runconfig`; of a request that this version cannot read, only the script."""
+    from runner.spec.request import RunRequest
+    from runner.spec.runconfig import runconfig_values
+
+    try:
+        values = runconfig_values(RunRequest.from_record(record.request))
+    except (KeyError, TypeError, UsageError):
+        return {"script": record.script_name}
+    return {**values, "nodeCount": len(record.nodes) or 1}
 
 
 def _message(failure: Mapping[str, Any], first: Mapping[str, Any]) -> str:

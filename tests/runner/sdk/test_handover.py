@@ -96,19 +96,22 @@ def test_docker_configuration_outranks_the_environment(project: Path) -> None:
 def test_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files are found in the project or the current folder; the run configuration's variables win."""
     (project / "in_project.txt").touch()
-    (project.parent / "conda.yml").touch()
+    (project.parent / "beside.txt").touch()
     monkeypatch.chdir(project.parent)
     environment = Environment("e")
     environment.python.pip_requirements = "in_project.txt"
-    environment.python.conda_dependencies_file = "conda.yml"
     environment.environment_variables = {"A": 1, "B": "env"}  # type: ignore[dict-item]  # v1's scripts do that
     config = ScriptRunConfig(project, "train.py", environment=environment)
     config.run_config.environment_variables = {"B": "run"}
     found = request_of(config, project).environment
     assert found.pip_requirements == str(project / "in_project.txt")
-    assert found.conda_dependencies_file == str(project.parent / "conda.yml")
     assert found.environment_variables == {"A": "1", "B": "run"}
     assert found.interpreter_path is None
+    environment.python.pip_requirements = "beside.txt"
+    assert request_of(config, project).environment.pip_requirements == str(project.parent / "beside.txt")
+    environment.python.conda_dependencies_file = "beside.txt"
+    with pytest.raises(UserErrorException, match="a job has one environment"):
+        request_of(config, project)
 
 
 def test_requirements_may_be_a_list(project: Path) -> None:
