@@ -74,6 +74,9 @@ class Controller:
         """Walks the phases to the run's end. Returns with a terminal status on disk."""
         if self._record.status.is_terminal:
             return
+        run = self._context.run
+        for path in (run.record, run.closing, run.cancel_request, run.failure, run.manifest):
+            publish.remove_leftovers(path)
         closing = publish.read_record(self._context.run.closing)
         if closing is None:
             closing = self._walk_and_release()

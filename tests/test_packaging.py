@@ -58,13 +58,15 @@ def test_wheel_runs_a_job_from_an_empty_environment(wheel: Path, tmp_path: Path)
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", str(wheel)], check=True, timeout=200)
-    (tmp_path / "train.py").write_text("from azureml.core import Run\nRun.get_context().log('answer', 42)\n")
-    (tmp_path / "job.yml").write_text("script: train.py\nenvironment: {python: {user_managed_dependencies: true}}\n")
+    job = tmp_path / "job"
+    job.mkdir()
+    (job / "train.py").write_text("from azureml.core import Run\nRun.get_context().log('answer', 42)\n")
+    (job / "job.yml").write_text("script: train.py\nenvironment: {python: {user_managed_dependencies: true}}\n")
     environ = {**os.environ, "RUNNER_WORKSPACE": str(tmp_path / "workspace")}
     command = [tmp_path / "venv" / "bin" / "runner"]
     submit = [*command, "submit", "job.yml", "--show-output"]
-    done = subprocess.run(submit, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(submit, cwd=job, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = [*command, "metrics", "last", "-o", "json"]
-    shown = subprocess.run(metrics, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    shown = subprocess.run(metrics, cwd=job, env=environ, capture_output=True, text=True, check=True)
     assert json.loads(shown.stdout) == {"answer": [42]}

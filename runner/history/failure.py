@@ -193,8 +193,8 @@ def how(first: Mapping[str, Any]) -> str:
     if kind == "exception":
         exception = first["exception"]
         message = f": {exception['message'].splitlines()[0][:200]}" if exception["message"] else ""
-        end = f"exit code {first['exit_code']}" if first["exit_code"] is not None else f"ended by {first['signal']}"
-        return f"{exception['type']}{message} ({end})"
+        end = f" (exit code {first['exit_code']})" if first["exit_code"] is not None else ""
+        return f"{exception['type']}{message}{end}"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     return f"exit code {first['exit_code']}"

@@ -45,6 +45,20 @@ def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     return True
 
 
+def remove_leftovers(path: Path) -> None:
+    """Removes what `write_whole(path)` and `create_once(path)` left where their processes were killed in the middle.
+
+    A file of a process that lives is left alone, the caller's own pid excepted: call it before writing `path`.
+    """
+    prefix = f".{path.name}."
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):
+            pid = name[len(prefix) :].partition(".")[0]
+            if name.startswith(prefix) and name.endswith(".tmp") and pid.isdigit():
+                if int(pid) == os.getpid() or not os.path.exists(f"/proc/{pid}"):
+                    os.unlink(path.with_name(name))
+
+
 def _write_and_sync(path: Path, content: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:

@@ -13,6 +13,8 @@ NO_COLOR = "NO_COLOR"
 # Marks every process of a run, so that a stranger is never signalled and an escapee is found.
 MARK_RUN = "RUNNER_RUN_ID"
 MARK_NODE = "RUNNER_NODE_ID"
+# Marks every process that builds an environment, with the folder it builds: a dead builder's children are found by it.
+MARK_BUILD = "RUNNER_ENVIRONMENT_BUILD"
 
 # From the supervisor to its wrapper and to the code inside the job.
 NODE_ROOT = "RUNNER_NODE_ROOT"

@@ -55,8 +55,8 @@ class EnvironmentsLayout(NamedTuple):
         return self.folder(key) / ".complete"
 
     def requirements(self, key: str) -> Path:
-        """The requirements as they were handed to the installer."""
-        return self.folder(key) / "requirements.txt"
+        """The requirements file of a build under way; it may hold an index's password, so it does not stay."""
+        return self.root / f"{key}.requirements.txt"
 
     def lock(self, key: str) -> Path:
         """Held by who builds the environment."""

@@ -7,6 +7,7 @@ Started to the last Completed. The plain redirect is timed from outside, its int
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import shutil
 from collections.abc import Callable, Sequence
@@ -77,6 +78,7 @@ def measure(stage: Stage) -> Section:
             _measure_flood(stage, section, script, mpich, _Flood(ranks=4, megabytes=250, line=line))
     section.notes += [
         "ratio = the ranks' own time under runner over the whole time of the redirect, pair by pair",
+        "before each command the disk is waited for, so that none pays for what another has written",
         "`runner submit` returns at once: its whole time is until its last background process has ended,"
         " the checking of every byte included",
         "`runner --show-output` prints every byte a second time, into a file, while the ranks run",
@@ -94,20 +96,19 @@ def _measure_flood(stage: Stage, section: Section, script: Path, mpich: Peer | N
         _runner(stage, script, mpich, flood, shown, expected, "--show-output"),
     ]
     forwarded = _forwarded(stage, script, mpich, flood) if mpich else None
-    samples = interleave([*commands, forwarded] if forwarded else commands, runs=stage.count(3))
+    samples = interleave([*commands, forwarded] if forwarded else commands, runs=stage.count(3), warm_ups=0)
     plain = samples.wall_s(redirect.label)
     section.add(Row(what=redirect.label, values=plain, cpu_s=samples.cpu_s(redirect.label)))
     for command, ranks, limit in zip(commands[1:], (submitted, shown), (_LIMIT_RATIO, None), strict=True):
-        own = ranks.wall_s[-len(plain) :]  # without the warm-up
         whole = [sample.wall_s + sample.outlived_s for sample in samples.by_label[command.label]]
-        section.add(Row(what=f"{command.label}: ranks' own time", values=own))
-        section.add(Row(what=f"{command.label}: ratio", values=ratios(own, plain), unit="x", limit=limit))
+        section.add(Row(what=f"{command.label}: ranks' own time", values=ranks.wall_s))
+        section.add(Row(what=f"{command.label}: ratio", values=ratios(ranks.wall_s, plain), unit="x", limit=limit))
         section.add(Row(what=f"{command.label}: whole", values=whole, cpu_s=samples.cpu_s(command.label)))
     if forwarded:
         values = samples.wall_s(forwarded.label)
         section.add(Row(what=forwarded.label, values=values, cpu_s=samples.cpu_s(forwarded.label)))
         _add_torn(section, forwarded, flood)
-    _add_identity(section, flood, [*submitted.wrong, *shown.wrong], run_count=2 * (len(plain) + 1))
+    _add_identity(section, flood, [*submitted.wrong, *shown.wrong], run_count=2 * len(plain))
 
 
 def _write_expected(stage: Stage, script: Path, flood: _Flood) -> list[str]:
@@ -132,7 +133,13 @@ def _redirect(stage: Stage, script: Path, flood: _Flood) -> Command:
     text = f"exec {lines[0]}" if len(lines) == 1 else " & ".join(lines) + " & wait"
     label = f"{flood.title}: python > file" + (f", {flood.ranks} at once" if flood.ranks > 1 else "")
     return stage.command(
-        label, "/bin/sh", "-c", text, timeout_s=_TIMEOUT_S, after=lambda _: [path.unlink() for path in targets] and None
+        label,
+        "/bin/sh",
+        "-c",
+        text,
+        timeout_s=_TIMEOUT_S,
+        before=os.sync,
+        after=lambda _: [path.unlink() for path in targets] and None,
     )
 
 
@@ -147,6 +154,7 @@ def _runner(
         " ".join([f"{flood.title}: runner submit", *options]),
         *("submit", str(own), *options),
         timeout_s=_TIMEOUT_S,
+        before=os.sync,
         after=_collector(stage, flood, ranks, expected),
     )
 
@@ -186,7 +194,7 @@ def _nanoseconds(text: str) -> int:
 def _forwarded(stage: Stage, script: Path, mpich: Peer, flood: _Flood) -> Command:
     argv = (mpich.program("mpiexec"), "-n", str(flood.ranks), mpich.python, str(script), *flood.arguments)
     label = f"{flood.title}: mpiexec -n {flood.ranks} > file"
-    return stage.command(label, *argv, environ=stage.environ(python=mpich.python), timeout_s=_TIMEOUT_S)
+    return stage.command(label, *argv, environ=stage.environ(python=mpich.python), timeout_s=_TIMEOUT_S, before=os.sync)
 
 
 def _add_torn(section: Section, forwarded: Command, flood: _Flood) -> None:

@@ -91,7 +91,11 @@ def test_clocks_of_other_nodes_are_put_right() -> None:
             "out_of_memory",
             "out of memory (killed by the kernel, limit 50 MiB)",
         ),
-        (_record(1, 127, error="/no/such: No such file"), "start_failed", "could not be started: /no/such: No such file"),
+        (
+            _record(1, 127, error="/no/such: No such file"),
+            "start_failed",
+            "could not be started: /no/such: No such file",
+        ),
         (_record(1, None, is_lost=True), "lost", "vanished without an exit record; somebody killed the process"),
     ],
 )

@@ -97,4 +97,8 @@ def test_text_of_any_kind_survives(tmp_path: Path) -> None:
     target = tmp_path / "r.jsonl"
     for text in ("ünïcode \u2028", "\udcff broken", "line\nbreak"):
         publish.append_record(target, {"text": text})
-    assert [record["text"] for record in publish.read_records(target)] == ["ünïcode \u2028", "\udcff broken", "line\nbreak"]
+    assert [record["text"] for record in publish.read_records(target)] == [
+        "ünïcode \u2028",
+        "\udcff broken",
+        "line\nbreak",
+    ]

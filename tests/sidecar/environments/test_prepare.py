@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,29 @@ def test_a_stopped_builder_stops_its_installer(tmp_path: Path) -> None:
     assert _left(tmp_path / "cache") == []
     assert _marked(tmp_path) == []
     assert not list((tmp_path / "cache").glob("*.failed"))
+
+
+_UV = shutil.which("uv") or next((str(p) for p in [Path(sys.executable).with_name("uv")] if p.exists()), None)
+
+
+@pytest.mark.skipif(_UV is None, reason="uv is neither on PATH nor beside this Python (pip install uv)")
+def test_uv_builds_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv is taken when it is on PATH, obeys pip's variables, and reads the same requirements files."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "uv").symlink_to(str(_UV))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    make_wheel(tmp_path / "my wheels")
+    make_wheel(tmp_path / "links", "other", source="VALUE = 3\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    (tmp_path / "base file.txt").write_text("other==1.0\n")
+    spec = _spec('-r "base file.txt"\n./my wheels/tiny-1.0-py3-none-any.whl\n', folder=tmp_path)
+    built = prepare(spec, cache=tmp_path / "cache", open_log=_log(tmp_path))
+    assert _run(built, "import other, tiny; print(tiny.VALUE + other.VALUE)") == "4\n"
+    assert "uv pip install" in (tmp_path / "20_image_build_log.txt").read_text()
+    with pytest.raises(BuildFailed, match="no-such-package"):
+        prepare(_spec("no-such-package"), cache=tmp_path / "cache", open_log=_log(tmp_path))
+    assert _left(tmp_path / "cache") == [built.key]
 
 
 _CONDA = """#!/bin/sh
