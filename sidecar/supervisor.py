@@ -97,6 +97,8 @@ class Supervisor:
         self._advance_stop()
         self._check_end()
         self._look()
+        if not self._watch.running_names and not self._layout.plan.exists():
+            self._is_leaving = True
 
     def _wait_s(self) -> float:
         if self._stop.is_under_way:
@@ -122,6 +124,8 @@ class Supervisor:
             event = record["event"]
             if event == events.ORDERED:
                 self._carried_out.add(record["order"])
+                # Started by an agent that had not yet heard that all is over.
+                self._is_leaving = self._is_leaving or record["order"] == ORDER_NAMES[Verb.QUIT]
                 if record["order"] == ORDER_NAMES[Verb.START] and self._plan.max_run_duration_s:
                     self._deadline = record["monotonic_ns"] / 1e9 + self._plan.max_run_duration_s
             elif event == events.STEP and record["state"] == events.DONE:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.agent import start_supervisor
 from sidecar.contract import events, lock, publish
 from sidecar.contract.orders import Verb
 from tests.doubles.node_lab import NodeLab, node_lab, wait_until
@@ -203,3 +204,19 @@ def test_an_order_that_was_given_twice_is_carried_out_once(tmp_path: Path) -> No
         assert lab.log() == b"once\n"
         assert publish.read_record(lab.node.order("30-start")) is not None
         assert lock.holder(lab.node.supervisor_lock) is not None
+
+
+def test_a_supervisor_started_too_late_leaves(tmp_path: Path) -> None:
+    """An agent of a killed controller may start one while the node is let go: it must not stay for ever (F52)."""
+    with node_lab(tmp_path) as lab:
+        lab.order(Verb.QUIT)
+        wait_until(lambda: lock.holder(lab.node.supervisor_lock) is None, what="the end of the supervisor")
+        assert start_supervisor(lab.plan, lab.node).wait(timeout=10) == 0
+
+
+def test_a_supervisor_without_a_folder_leaves(tmp_path: Path) -> None:
+    """The node's folder was removed under a supervisor that had nothing to do: it ends by itself."""
+    with node_lab(tmp_path) as lab:
+        lab.node.root.rename(tmp_path / "gone")
+        assert lab._child.wait(timeout=10) == 0
+        (tmp_path / "gone").rename(lab.node.root)
