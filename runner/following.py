@@ -14,10 +14,8 @@ from runner.history.status import RunStatus
 from runner.history.status_watch import StatusWatch
 from runner.logview.screen import Appearance
 from runner.logview.sources import Selection
-from sidecar.contract.layout import RunLayout, WorkspaceLayout
+from sidecar.contract.layout import USER_OUTPUT_PREFIXES, RunLayout, WorkspaceLayout
 
-# The user's own output and the build that it may wait for; the phases' logs are in `runner logs`.
-_SHOWN = ("20_", "70_driver")
 _POLL_S = 0.02
 # A controller that was killed is noticed this often by whoever follows.
 _CHECK_S = 1.0
@@ -87,7 +85,9 @@ def stream(run: RunLayout, out: BinaryIO, watcher: Watcher, appearance: Appearan
     """Writes the user's output, live, until the run has ended and all of it is written."""
     from runner.logview.show import follow_logs
 
-    follow_logs(run, out, appearance, Selection(prefixes=_SHOWN), is_finished=watcher.is_finished, poll_s=_POLL_S)
+    follow_logs(
+        run, out, appearance, Selection(prefixes=USER_OUTPUT_PREFIXES), is_finished=watcher.is_finished, poll_s=_POLL_S
+    )
 
 
 def exit_code(record: RunRecord) -> int:

@@ -16,7 +16,11 @@ import re
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from sidecar.contract.node_layout import NodeLayout as NodeLayout
+
 AZUREML_LOGS = "azureml-logs"
+# How the names of the numbered logs begin that hold the user's own output, and the build that it may wait for.
+USER_OUTPUT_PREFIXES = ("20_", "70_driver")
 SYSTEM_LOGS = "logs/azureml"
 USER_LOGS = "logs"
 OUTPUTS = "outputs"
@@ -311,96 +315,6 @@ class RunLayout(NamedTuple):
     def process_metrics(self, process_name: str) -> Path:
         """The metrics that one process logged."""
         return self.metrics / f"{process_name}.jsonl"
-
-
-class NodeLayout(NamedTuple):
-    """What one node keeps for one run; removed by job release once everything was collected."""
-
-    root: Path
-
-    @classmethod
-    def at(cls, folder: str) -> NodeLayout:
-        """The layout of the node whose folder for the run is `folder`."""
-        return cls(Path(folder))
-
-    @property
-    def plan(self) -> Path:
-        """The node's plan; created once, never changed: the start token of the node."""
-        return self.root / "plan.json"
-
-    @property
-    def orders(self) -> Path:
-        """Orders from the controller, one file each, created once."""
-        return self.root / "orders"
-
-    def order(self, name: str) -> Path:
-        """One order; its name makes a second sending harmless."""
-        return self.orders / f"{name}.json"
-
-    @property
-    def events(self) -> Path:
-        """JSON lines: everything that happened on the node, in order."""
-        return self.root / "events.jsonl"
-
-    @property
-    def supervisor_lock(self) -> Path:
-        """Locked (flock) by the one live supervisor; holds its identity as JSON."""
-        return self.root / "supervisor.lock"
-
-    @property
-    def supervisor_log(self) -> Path:
-        """Whatever a supervisor prints, a traceback of its own included."""
-        return self.root / "supervisor.log"
-
-    @property
-    def bell(self) -> Path:
-        """FIFO: any byte written wakes the supervisor."""
-        return self.root / "supervisor.bell"
-
-    @property
-    def agent_bell(self) -> Path:
-        """FIFO: any byte written wakes the agent."""
-        return self.root / "agent.bell"
-
-    @property
-    def work(self) -> Path:
-        """The job's working directory: the snapshot, and what the script writes."""
-        return self.root / "work"
-
-    def process(self, process_name: str) -> Path:
-        """The folder of one process's records."""
-        return self.root / "processes" / process_name
-
-    @property
-    def processes(self) -> Path:
-        """Every process's records lie here."""
-        return self.root / "processes"
-
-    def started(self, process_name: str) -> Path:
-        """Start token of a process: exists at most once, so nothing is started twice."""
-        return self.process(process_name) / "started.json"
-
-    def raised(self, process_name: str) -> Path:
-        """The exception that ended the script, written before anything else can stop the process."""
-        return self.process(process_name) / "raised.json"
-
-    def exit(self, process_name: str) -> Path:
-        """Exit record of a process."""
-        return self.process(process_name) / "exit.json"
-
-    def collected(self, folder: str) -> Path:
-        """JSON lines: which paths of the run folder's `folder` this node has put there."""
-        return self.root / f"collected-{folder}.jsonl"
-
-    @property
-    def launches(self) -> Path:
-        """One file a node: the command that Open MPI wants run there."""
-        return self.root / "launches"
-
-    @property
-    def programs(self) -> Path:
-        """Programs that the runner gives to an MPI launcher."""
-        return self.root / "programs"
 
 
 def is_inside(path: str, folder: str) -> bool:

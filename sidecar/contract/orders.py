@@ -36,8 +36,8 @@ class ProcessSpec(NamedTuple):
 
     `argv[0]` is looked up on the PATH of `env`. With `expand`, `$NAME` and `${NAME}` in `argv[1:]` are replaced from
     the process's environment, unknown names left as they are (azureml-v1.md 1.1). `log` is relative to the run
-    folder. `number` is the process's among all of the run, None for the only one. `path` are folders that go in front of PATH. `is_user` tells a user's process from the runner's own (an
-    MPI launcher or its helper).
+    folder. `number` is the process's among all of the run, None for the only one. `path` are folders that go in front
+    of PATH. `is_user` tells a user's process from the runner's own (an MPI launcher or its helper).
     """
 
     name: str

@@ -91,7 +91,8 @@ def test_arguments_reach_the_script_exactly(command: Command) -> None:
     command.write(
         "show.yml",
         "script: show.py\n"
-        'arguments: [1e-3, true, null, 010, 2020-01-01, "a b", "it\'s", "line\\nbreak", ünï, -x, --, "", $AZUREML_RUN_ID]\n',
+        'arguments: [1e-3, true, null, 010, 2020-01-01, "a b", "it\'s", "line\\nbreak", '
+        'ünï, -x, --, "", $AZUREML_RUN_ID]\n',
     )
     done = command.run("submit", "show.yml", "-o", "json", "--show-output", "--", "--last", "$HOME_NOT_SET")
     assert done.returncode == 0, done.stderr
@@ -213,7 +214,8 @@ def test_logs_written_by_the_script_are_live(command: Command) -> None:
     """What the script appends to `logs/` is in the run folder while it runs."""
     command.write(
         "live.py",
-        "import time\nwith open('logs/a.log', 'w', 1) as f:\n f.write('one\\n'); print('up', flush=True); time.sleep(600)\n",
+        "import time\nwith open('logs/a.log', 'w', 1) as f:\n"
+        " f.write('one\\n'); print('up', flush=True); time.sleep(600)\n",
     )
     command.write("live.yml", "script: live.py\n")
     run = command.submit("live.yml")
@@ -251,7 +253,8 @@ def test_torch_and_tensorflow_variables(command: Command) -> None:
         {"type": "worker", "index": 1},
         {"type": "ps", "index": 0},
     ]
-    assert [row["process_name"] for row in publish.read_records(runs["f"].process_info)] is not None
+    names = {row["process_name"] for row in publish.read_records(runs["f"].process_info)}
+    assert names == {"worker_0", "worker_1", "ps_0"}
     assert sorted(len(task["cluster"]["worker"]) for task in tasks) == [2, 2, 2]
 
 

@@ -43,7 +43,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["record.json"]
 
 
-def _race(path: str, number: int, won: "multiprocessing.Queue[int]") -> None:
+def _race(path: str, number: int, won: multiprocessing.Queue[int]) -> None:
     if publish.create_once(Path(path), b"%d" % number):
         won.put(number)
 
