@@ -9,6 +9,10 @@ from runner.sdk.element import Element
 from runner.sdk.exceptions import RunConfigurationException
 
 DEFAULT_SHM_SIZE = "2g"
+# As v1 writes them in a run configuration.
+LOCAL = "local"
+PARAMETER_SERVER = "ParameterServer"
+MPI_COMMUNICATORS = ("IntelMpi", "OpenMpi")
 _BACKENDS = ("nccl", "gloo")
 
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
-from runner.sdk.distributed import DEFAULT_SHM_SIZE
+from runner.sdk.distributed import DEFAULT_SHM_SIZE, MPI_COMMUNICATORS, PARAMETER_SERVER
 from runner.sdk.environment import DEFAULT_INTERPRETER, Environment
 from runner.sdk.exceptions import ExperimentExecutionException, RunConfigurationException, UserErrorException
-from runner.sdk.run_configuration import MPI_COMMUNICATORS, PARAMETER_SERVER, RunConfiguration
-from runner.sdk.script_run_config import ScriptRunConfig
 from sidecar.contract.layout import WorkspaceLayout
 
 if TYPE_CHECKING:
+    from runner.sdk.run_configuration import RunConfiguration
+    from runner.sdk.script_run_config import ScriptRunConfig
     from runner.spec.compute import ComputeTarget
     from runner.spec.distributed import DistributedSpec
     from runner.spec.environment import EnvironmentSpec

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from runner.sdk.distributed import (
+    LOCAL,
+    MPI_COMMUNICATORS,
+    PARAMETER_SERVER,
     DockerConfiguration,
     MpiConfiguration,
     PyTorchConfiguration,
@@ -17,13 +20,7 @@ from runner.sdk.element import Element
 from runner.sdk.environment import Environment
 from runner.sdk.exceptions import RunConfigurationException
 
-LOCAL = "local"
-
 DistributedConfiguration = MpiConfiguration | PyTorchConfiguration | TensorflowConfiguration
-
-# framework and communicator as v1 writes them for a distributed configuration.
-PARAMETER_SERVER = "ParameterServer"
-MPI_COMMUNICATORS = ("IntelMpi", "OpenMpi")
 
 
 class RunConfiguration(Element):
@@ -114,9 +111,11 @@ class RunConfiguration(Element):
     @classmethod
     def load(cls, path: str | os.PathLike[str], name: str | None = None) -> RunConfiguration:
         """Reads the `.runconfig` at `path`, or the one called `name` in that project. Raises UserErrorException."""
-        from runner.sdk.runconfig_file import load
+        from runner.sdk.runconfig_file import load_into
 
-        return load(path, name)
+        run_config = cls()
+        load_into(run_config, path, name)
+        return run_config
 
     def save(self, path: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
         """Writes `.azureml/<name>.runconfig` in the project `path`, by default named after the target."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import ConfigError
 from runner.sdk.distributed import (
+    LOCAL,
     DockerConfiguration,
     MpiConfiguration,
     PyTorchConfiguration,
@@ -15,9 +16,9 @@ from runner.sdk.distributed import (
 )
 from runner.sdk.environment import DEFAULT_INTERPRETER, Environment
 from runner.sdk.exceptions import UserErrorException
-from runner.sdk.run_configuration import LOCAL, RunConfiguration
 
 if TYPE_CHECKING:
+    from runner.sdk.run_configuration import RunConfiguration
     from runner.spec.distributed import DistributedSpec
     from runner.spec.environment import EnvironmentSpec
     from runner.spec.tree import Value
@@ -29,8 +30,8 @@ _NO_COMMAND = "command=':'"
 _NOT_OF_A_RUN_CONFIGURATION = ("experimentName", "sourceDirectory", "tags")
 
 
-def load(path: str | os.PathLike[str], name: str | None = None) -> RunConfiguration:
-    """The run configuration in `path`, or in the file called `name` of that project, with the suffix or without.
+def load_into(run_config: RunConfiguration, path: str | os.PathLike[str], name: str | None) -> None:
+    """Takes everything from the file `path`, or the one called `name` of that project, with the suffix or without.
 
     Raises UserErrorException where there is none, or where it cannot be understood.
     """
@@ -44,11 +45,9 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> RunConfigurat
         request = read_request(file, overrides=() if says_what else (_NO_COMMAND,))
     except ConfigError as error:
         raise UserErrorException(str(error), error) from error
-    run_config = RunConfiguration(
-        script=request.script, arguments=request.arguments, command=request.command if says_what else None
-    )
-    target = request.compute_target
-    run_config.target = target.name
+    run_config.script, run_config.arguments = request.script, list(request.arguments)
+    run_config.command = request.command if says_what else None
+    run_config.target = request.compute_target.name
     run_config.max_run_duration_seconds = request.max_run_duration_seconds
     run_config.environment = _environment(request.environment)
     docker = request.docker
@@ -59,7 +58,6 @@ def load(path: str | os.PathLike[str], name: str | None = None) -> RunConfigurat
         run_config.distribute(_distributed(request.distributed))
     else:
         run_config.node_count = request.plain_node_count or 1
-    return run_config
 
 
 def save(run_config: RunConfiguration, path: str | os.PathLike[str] | None, name: str | None) -> Path:

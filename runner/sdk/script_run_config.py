@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from runner.sdk.distributed import DockerConfiguration
+from runner.sdk.distributed import LOCAL, DockerConfiguration
 from runner.sdk.element import Element
 from runner.sdk.environment import Environment
 from runner.sdk.exceptions import UserErrorException
-from runner.sdk.run_configuration import LOCAL, DistributedConfiguration, RunConfiguration, check_docker
+from runner.sdk.run_configuration import DistributedConfiguration, RunConfiguration, check_docker
 
 DEFAULT_MAX_RUN_DURATION_S = 30 * 24 * 3600
 
