@@ -24,14 +24,14 @@ from runner.spec.distributed import COUNT_LIMIT
 from runner.spec.document import read_document
 from runner.spec.keys import COMPUTE_TARGET, LOCAL_TARGET, SSH_NODE, SSH_TARGET
 from runner.spec.places import absolute
-from runner.spec.section import Section
+from runner.spec.section import Section, chosen
 from runner.spec.tree import Kind, ListValue, MapValue, Place, Scalar, Value, at
 from sidecar.contract.layout import compute_file_name, compute_name, is_node_id
 
 NODE_LIMIT = 10_000  # of one range: a typing error in a range is refused before it fills the memory
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _RANGE = re.compile(r"^(\d+)(?:-(\d+))?$", re.ASCII)
-_TYPES = ("local", "ssh")
+_TYPES = {LOCAL: LOCAL_TARGET, "ssh": SSH_TARGET}
 
 
 def read_compute_file(path: Path) -> ComputeTarget:
@@ -76,13 +76,12 @@ def read_target(value: Value, *, folder: str, compute_directory: Path | None, pa
 
 
 def _target(value: MapValue, *, name: str | None, folder: str, path: str) -> ComputeTarget:
-    both = Section(value, keys=COMPUTE_TARGET, path=path)
-    kind = both.text("type")
-    if kind not in _TYPES:
-        found = "is missing" if kind is None else f"is '{kind}'"
-        raise both.place_of("type").error(f"'{both.path_of('type')}' {found}", hint=f"one of {', '.join(_TYPES)}")
-    keys = LOCAL_TARGET if kind == LOCAL else SSH_TARGET
-    section = Section(value, keys=keys, path=path)
+    kind = chosen(value, "type", _TYPES)
+    section = Section(value, keys=COMPUTE_TARGET if kind is None else _TYPES[kind], path=path)
+    if kind is None:
+        written = section.written("type")
+        found = "is missing" if written is None else f"is '{written}'"
+        raise section.place_of("type").error(f"'{section.path_of('type')}' {found}", hint=f"one of {', '.join(_TYPES)}")
     name = section.text("name") or name or kind
     if not is_node_id(name):
         raise section.place_of("name").error(f"'{name}' cannot be the name of a compute target")

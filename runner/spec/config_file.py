@@ -57,14 +57,15 @@ def read_request(
     if is_workbench and extra and "script" not in top and "command" not in top:
         script_in_extra, *rest = extra
         extra = tuple(rest)
-    return _Reading(path, top, compute_directory).request(extra, script_in_extra, ignored)
+    return _Reading(path, top, compute_directory, is_workbench=is_workbench).request(extra, script_in_extra, ignored)
 
 
 class _Reading:
     """One reading of one config: what its parts need of each other."""
 
-    def __init__(self, path: Path, top: Section, compute_directory: Path | None) -> None:
+    def __init__(self, path: Path, top: Section, compute_directory: Path | None, *, is_workbench: bool) -> None:
         self._path = path
+        self._is_workbench = is_workbench
         self._top = top
         self._folder = base_folder(path)
         self._compute_directory = compute_directory
@@ -122,7 +123,8 @@ class _Reading:
                 hint="keep one of them; --set script=null takes one away",
             )
         if not has_script and command is None:
-            raise ConfigError("has neither 'script' nor 'command'", source=str(self._path), hint="script: train.py")
+            hint = f"runner submit {self._path} -- train.py" if self._is_workbench else "script: train.py"
+            raise ConfigError("has neither 'script' nor 'command'", source=str(self._path), hint=hint)
         if command is not None and self._top.scalars("arguments"):
             raise top.place_of("arguments").error("'arguments' go with 'script'", hint="write them into 'command'")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.spec.compute import ComputeTarget, LocalTarget
 from runner.spec.distributed import COUNT_LIMIT, DistributedSpec, MpiSpec, PyTorchSpec, TensorflowSpec
 from runner.spec.keys import DISTRIBUTED, MPI, PYTORCH, TENSORFLOW, Keys
-from runner.spec.section import Section
+from runner.spec.section import Section, chosen
 from runner.spec.tree import at
 
 _TYPES: dict[str, Keys] = {"Mpi": MPI, "PyTorch": PYTORCH, "Tensorflow": TENSORFLOW}
@@ -51,13 +51,16 @@ def read_distributed(
 
 
 def _job_config(top: Section, plain: int | None, target: ComputeTarget) -> DistributedSpec:
-    every = top.section("distributed_job_config", DISTRIBUTED)
-    written = every.text("type")
-    kind = next((known for known in _TYPES if written is not None and known.lower() == written.lower()), None)
+    value = top.mapping("distributed_job_config")
+    kind = None if value is None else chosen(value, "type", _TYPES)
+    keys = DISTRIBUTED if kind is None else {"type": None, **_TYPES[kind]}
+    section = top.section("distributed_job_config", keys)
     if kind is None:
+        written = section.written("type")
         found = "is missing" if written is None else f"is '{written}'"
-        raise every.place_of("type").error(f"'distributed_job_config.type' {found}", hint=f"one of {', '.join(_TYPES)}")
-    section = top.section("distributed_job_config", {"type": None, **_TYPES[kind]})
+        raise section.place_of("type").error(
+            f"'distributed_job_config.type' {found}", hint=f"one of {', '.join(_TYPES)}"
+        )
     return _spec(kind, section, plain, target, backend=None)
 
 

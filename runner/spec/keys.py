@@ -119,6 +119,9 @@ def _nearest_snake(written: str, keys: Keys, path: str, everywhere: Keys) -> str
 
     if written in keys:  # only upper and lower case differ
         return written
+    meant = _MEANT.get(written)
+    if meant in keys or (not path and meant in set(_paths(everywhere))):
+        return meant
     elsewhere = {}
     for full in _paths(everywhere):
         where, _, leaf = full.rpartition(".")
@@ -129,9 +132,6 @@ def _nearest_snake(written: str, keys: Keys, path: str, everywhere: Keys) -> str
     near = get_close_matches(written, [key for key in keys if key != "*"], n=1, cutoff=0.7)
     if near:
         return near[0]
-    meant = _MEANT.get(written)
-    if meant in keys or (not path and meant in set(_paths(everywhere))):
-        return meant
     near = get_close_matches(written, list(elsewhere), n=1, cutoff=0.75)
     return elsewhere[near[0]] if near else None
 

@@ -30,7 +30,7 @@ def write_runconfig(request: RunRequest, path: Path) -> None:
     """
     import yaml
 
-    text = yaml.safe_dump(runconfig_values(request), sort_keys=False, allow_unicode=True, width=1000)
+    text = yaml.safe_dump(runconfig_values(request), sort_keys=False, width=1000)  # raw U+0085 would be folded
     write_whole(path, text.encode("utf-8"), mode=0o644)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from runner.spec.keys import Keys, nearest_key, to_snake
@@ -163,6 +163,15 @@ class Section:
         asked = f"; did you mean '{near}'?" if near else ""
         allowed = [key for key in (self._keys if self._path else self._known) if key != "*"]
         return entry.place.error(f"unknown key '{entry.key}'{where}{asked}", hint=f"one of {', '.join(allowed)}")
+
+
+def chosen(value: MapValue, key: str, choices: Iterable[str]) -> str | None:
+    """The one of `choices` that `key` names, in any letters; None where it names none. For mappings whose other keys
+    depend on that one.
+    """
+    written = value.get(key)
+    text = written.text.lower() if isinstance(written, Scalar) else ""
+    return next((choice for choice in choices if choice.lower() == text), None)
 
 
 def scalar_text(value: Value, path: str) -> str:
