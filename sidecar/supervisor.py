@@ -22,6 +22,7 @@ from sidecar import census, job_environment, kernel, mpi_launches, ports, proces
 from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, ProcessSpec, Verb, node_plan, process_spec
+from sidecar.past import Past, read_past
 from sidecar.watch import ProcessWatch
 
 # Longer: an order whose ring was lost waits. Shorter: idle cost.
@@ -118,31 +119,27 @@ class Supervisor:
 
     def _adopt(self) -> None:
         """Takes over from a supervisor that is gone, or starts fresh."""
-        publish.drop_torn_tail(self._layout.events)
-        has_launched = False
-        for record in publish.read_records(self._layout.events):
-            event = record["event"]
-            if event == events.ORDERED:
-                self._carried_out.add(record["order"])
-                # Started by an agent that had not yet heard that all is over.
-                self._is_leaving = self._is_leaving or record["order"] == ORDER_NAMES[Verb.QUIT]
-                if record["order"] == ORDER_NAMES[Verb.START] and self._plan.max_run_duration_s:
-                    self._deadline = record["monotonic_ns"] / 1e9 + self._plan.max_run_duration_s
-            elif event == events.STEP and record["state"] == events.DONE:
-                self._note_results(record)
-            elif event == events.STEP and record["state"] == events.FAILED:
-                self._carried_out.add(ORDER_NAMES[Verb(record["step"])])
-            elif event == events.ENDED:
-                self._ended = True
-            elif event == events.LAUNCHES:
-                has_launched = True
-        self._resume_launching(has_launched=has_launched)
+        past = read_past(self._layout)
+        self._carried_out = past.carried_out
+        self._bin, self._port_numbers = past.bin, past.port_numbers
+        self._ended, self._is_leaving = past.has_ended, past.is_over
+        if past.started_at is not None and self._plan.max_run_duration_s:
+            self._deadline = past.started_at + self._plan.max_run_duration_s
+        self._resume_launching(has_launched=past.has_launched)
         self._watch.refresh()
         self._tell_start()
         events.append(
             self._layout.events, events.SUPERVISOR, pid=os.getpid(), adopted=sorted(self._watch.running_names)
         )
+        self._resume_stop(past)
         bell.ring(self._layout.agent_bell)
+
+    def _resume_stop(self, past: Past) -> None:
+        if past.stop_reason is not None and past.has_stopped:
+            self._stop.stage = stopping.Stage.DONE
+        elif past.stop_reason is not None:
+            grace_s = max(0.0, past.kill_at - time.monotonic())
+            self._stop.begin(past.stop_reason, grace_s=grace_s, helpers=self._watch.helper_pids, spared=())
 
     def _tell_start(self) -> None:
         """What started with the sidecar, for the person who reads the run; a full disk must not end a supervisor."""

@@ -99,10 +99,15 @@ def append_record(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Appends `line` and a newline in a single write."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Appends `line` and a newline in a single write.
+
+    Behind half a line, which a full disk or a kill left there, it starts a line of its own: only that half is lost.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        write_all(descriptor, line + b"\n")
+        size = os.fstat(descriptor).st_size
+        is_torn = size > 0 and os.pread(descriptor, 1, size - 1) not in (b"\n", b"")
+        write_all(descriptor, (b"\n" if is_torn else b"") + line + b"\n")
     finally:
         os.close(descriptor)
 
