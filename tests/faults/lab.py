@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from runner import cancellation, submission
 from runner.history.run_record import RunRecord, read_record
@@ -225,17 +227,41 @@ class Lab:
             record = submission.submit(self.request(source, **options), self.workspace, environ=environ)
         return self.victim(record.run_id)
 
+    def create(self, source: str, **options: Any) -> Victim:
+        """A run that has no controller yet: what a submit leaves that is killed in its last moment."""
+        with mock.patch.object(submission, "hand_over"):
+            return self.submit(source, **options)
+
     def victim(self, run_id: str) -> Victim:
         """The run `run_id` of this workspace."""
         found = Victim(self.workspace, run_id)
         self.victims.append(found)
         return found
 
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a command in this workspace."""
+        return {**os.environ, settings.WORKSPACE: str(self.workspace.root)}
+
+    def config(self, source: str, **keys: Any) -> Path:
+        """A config file beside a script with the text `source`; JSON, which is YAML too."""
+        request = self.request(source)
+        path = Path(request.source_directory).with_suffix(".yml")
+        folder = {"experiment_name": "fault", "source_directory": request.source_directory, "script": SCRIPT}
+        path.write_text(json.dumps({**folder, **keys}))
+        return path
+
+    def run_ids(self) -> list[str]:
+        """The runs of the workspace, oldest first; folders that are no runs yet are left out."""
+        runs = self.workspace.runs
+        names = [name for name in os.listdir(runs) if not name.startswith(".")] if runs.is_dir() else []
+        return sorted(names, key=lambda name: os.stat(runs / name).st_mtime_ns)
+
     def command(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """`runner ...` in this workspace, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "runner", *arguments],
-            env={**os.environ, settings.WORKSPACE: str(self.workspace.root)},
+            env=self.environ,
             cwd=submission.wiring.bundle_folder(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
