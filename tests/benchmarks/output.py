@@ -29,16 +29,21 @@ _MB = 1_000_000
 _TIMEOUT_S = 180.0
 _READ_BYTES = 1 << 20
 
-# Ordinary prints; the number in front makes a lost, doubled or torn line visible. Arguments: MB, bytes a line, rank.
+# Ordinary prints; the number in front makes a lost, doubled or torn line visible. Arguments: MB, bytes a line, a
+# folder for the CPU time used, rank. CPU time tells a rank that was slowed from one whose machine was busy.
 _SCRIPT = """
 import os
 import sys
+import time
 
 size, line = int(sys.argv[1]) * 1_000_000, int(sys.argv[2])
-rank = int(os.environ.get("PMI_RANK", "0")) if len(sys.argv) < 4 else int(sys.argv[3])
+rank = int(os.environ.get("PMI_RANK", "0")) if len(sys.argv) < 5 else int(sys.argv[4])
 rest = "x" * (line - 15)
 for number in range(size // line):
     print(f"{rank:02d} {number:010d} {rest}")
+sys.stdout.flush()
+with open(f"{sys.argv[3]}/flood-cpu-{rank}", "w") as stream:
+    stream.write(str(time.process_time()))
 """
 
 
@@ -49,6 +54,7 @@ class _Flood:
     ranks: int
     megabytes: int
     line: int
+    cpu_folder: Path
 
     @property
     def title(self) -> str:
@@ -56,13 +62,18 @@ class _Flood:
 
     @property
     def arguments(self) -> list[str]:
-        return [str(self.megabytes), str(self.line)]
+        return [str(self.megabytes), str(self.line), str(self.cpu_folder)]
+
+    def read_cpu_s(self) -> float:
+        """What the ranks of the last run used, together."""
+        return sum(float((self.cpu_folder / f"flood-cpu-{rank}").read_text()) for rank in range(self.ranks))
 
 
 @dataclass(slots=True, kw_only=True)
 class _Ranks:
-    """What was found in the run folders: the ranks' own time of each run, and logs that differ from a redirect's."""
+    """What the ranks of each run took by themselves, and logs that differ from a redirect's."""
 
+    cpu_s: list[float] = field(default_factory=list)
     wall_s: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
@@ -73,9 +84,13 @@ def measure(stage: Stage) -> Section:
     script = stage.write("flood", "flood.py", _SCRIPT)
     mpich = stage.peer("mpich", section)
     for line in (100, 1024):
-        _measure_flood(stage, section, script, None, _Flood(ranks=1, megabytes=1000, line=line))
+        _measure_flood(
+            stage, section, script, None, _Flood(ranks=1, megabytes=1000, line=line, cpu_folder=stage.scratch)
+        )
         if not mpich.problem:
-            _measure_flood(stage, section, script, mpich, _Flood(ranks=4, megabytes=250, line=line))
+            _measure_flood(
+                stage, section, script, mpich, _Flood(ranks=4, megabytes=250, line=line, cpu_folder=stage.scratch)
+            )
     section.notes += [
         "ratio = the ranks' own time under runner over the whole time of the redirect, pair by pair",
         "before each command the disk is waited for, so that none pays for what another has written",
@@ -89,7 +104,8 @@ def measure(stage: Stage) -> Section:
 def _measure_flood(stage: Stage, section: Section, script: Path, mpich: Peer | None, flood: _Flood) -> None:
     expected = _write_expected(stage, script, flood)
     submitted, shown = _Ranks(), _Ranks()
-    redirect = _redirect(stage, script, flood)
+    redirected = _Ranks()
+    redirect = _redirect(stage, script, flood, redirected)
     commands = [
         redirect,
         _runner(stage, script, mpich, flood, submitted, expected),
@@ -100,6 +116,8 @@ def _measure_flood(stage: Stage, section: Section, script: Path, mpich: Peer | N
     plain = samples.wall_s(redirect.label)
     section.add(Row(what=redirect.label, values=plain, cpu_s=samples.cpu_s(redirect.label)))
     for command, ranks, limit in zip(commands[1:], (submitted, shown), (_LIMIT_RATIO, None), strict=True):
+        used = ratios(ranks.cpu_s, redirected.cpu_s)
+        section.add(Row(what=f"{command.label}: ratio of the ranks' own CPU", values=used, unit="x"))
         whole = [sample.wall_s + sample.outlived_s for sample in samples.by_label[command.label]]
         section.add(Row(what=f"{command.label}: ranks' own time", values=ranks.wall_s))
         section.add(Row(what=f"{command.label}: ratio", values=ratios(ranks.wall_s, plain), unit="x", limit=limit))
@@ -124,13 +142,19 @@ def _write_expected(stage: Stage, script: Path, flood: _Flood) -> list[str]:
     return found
 
 
-def _redirect(stage: Stage, script: Path, flood: _Flood) -> Command:
+def _redirect(stage: Stage, script: Path, flood: _Flood, ranks: _Ranks) -> Command:
     targets = [stage.scratch / f"flood-{rank}.txt" for rank in range(flood.ranks)]
     lines = [
         f"{shlex.join([stage.python, str(script), *flood.arguments, str(rank)])} > {shlex.quote(str(target))}"
         for rank, target in enumerate(targets)
     ]
     text = f"exec {lines[0]}" if len(lines) == 1 else " & ".join(lines) + " & wait"
+
+    def collect(_: Sample) -> None:
+        ranks.cpu_s.append(flood.read_cpu_s())
+        for target in targets:
+            target.unlink()
+
     label = f"{flood.title}: python > file" + (f", {flood.ranks} at once" if flood.ranks > 1 else "")
     return stage.command(
         label,
@@ -139,7 +163,7 @@ def _redirect(stage: Stage, script: Path, flood: _Flood) -> Command:
         text,
         timeout_s=_TIMEOUT_S,
         before=os.sync,
-        after=lambda _: [path.unlink() for path in targets] and None,
+        after=collect,
     )
 
 
@@ -163,6 +187,7 @@ def _collector(stage: Stage, flood: _Flood, ranks: _Ranks, expected: Sequence[st
     def collect(_: Sample) -> None:
         (folder,) = list(stage.workspace.runs.iterdir())
         layout = RunLayout(folder)
+        ranks.cpu_s.append(flood.read_cpu_s())
         ranks.wall_s.append(_own_wall_s(layout, flood.ranks))
         for rank, sha256 in enumerate(expected):
             log = layout.driver_log(None if flood.ranks == 1 else rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -18,6 +19,9 @@ _BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
     benchmark.NAME: benchmark.measure for benchmark in (startup, mpi, output, idle, history_list)
 }
 
+# A load average from before the first command. Smaller warns of the build that has just ended, larger warns too late.
+_BUSY_LOAD = 0.7
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmarks that were asked for, or all."""
@@ -25,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = report.machine()
     path = asked.json or report.default_path(about)
     print(", ".join(f"{key} {value}" for key, value in about.items()), flush=True)
+    if os.getloadavg()[0] > _BUSY_LOAD:
+        print("WARNING: this machine is busy with other work; times below are too long, and ratios can be off")
     timing.become_reaper()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended below
     sections: list[Section] = []
