@@ -269,6 +269,12 @@ class Lab:
             **{"timeout": 60, **options},
         )
 
+    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        """`runner ...` in this workspace, started."""
+        argv = [sys.executable, "-m", "runner", *arguments]
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(argv, env=self.environ, cwd=submission.wiring.bundle_folder(), **{**silent, **options})
+
     def close(self) -> None:
         """Ends what is left; a case that passed has left nothing."""
         for victim in self.victims:
