@@ -15,7 +15,8 @@ from typing import Any
 from runner.history import failure as failures
 from runner.history import manifest, traceback_text
 from runner.history.process_journal import ProcessJournal
-from runner.history.run_record import RunRecord, read_record, with_status, write_record
+from runner.history.record_update import update_record
+from runner.history.run_record import RunRecord, read_record, with_status
 from runner.history.status import RunStatus
 from runner.nodes.fleet import CancelRequested, Fleet
 from runner.phases import driver, image_build, job_prep, job_release, mpi, secure
@@ -213,18 +214,25 @@ class Controller:
         )
 
     def _note_environment(self) -> None:
-        first = next(iter(self._fleet)).state.step("build")
-        if first is not None:
-            environment = {key: first[key] for key in ("interpreter", "key", "cache_hit")}
-            self._record = dataclasses.replace(self._record, environment=environment)
+        steps = [step for node in self._fleet if (step := node.state.step("build")) is not None]
+        if not steps:
+            return
+        hits = [step["cache_hit"] for step in steps]
+        # The first to come builds, whichever node that is; the others find what it made.
+        environment = {key: steps[0][key] for key in ("interpreter", "key")}
+        environment["cache_hit"] = None if hits[0] is None else all(hits)
+        self._record = dataclasses.replace(self._record, environment=environment)
 
     def _enter(self, status: RunStatus) -> None:
         """Writes the new status, unless the run is further already: a resumed controller walks the same way again."""
         if _ORDER[status] < _ORDER[self._record.status]:
             return
-        changed: RunRecord = with_status(self._record, status, at=self._clock())
-        write_record(self._context.run, changed)
-        self._record = changed
+
+        def change(on_disk: RunRecord) -> RunRecord:
+            """Tags are the person's: they may have changed since this controller read them."""
+            return with_status(dataclasses.replace(self._record, tags=on_disk.tags), status, at=self._clock())
+
+        self._record = update_record(self._context.run, change)
 
 
 _ORDER = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -186,9 +187,18 @@ def _new_record(
         properties=properties,
         nodes=wiring.node_ids(request),
         request=request.to_record(),
+        warnings=(*request.warnings, *_withheld(snapshot)),
         snapshot={"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
         extra={"settings": {"stop_grace_s": options.stop_grace_s}, "environment_spec": dict(environment_spec)},
     )
+
+
+def _withheld(snapshot: Snapshot) -> list[str]:
+    """One warning for what was left out of the snapshot because it looks like a secret."""
+    if not snapshot.withheld:
+        return []
+    names = ", ".join(snapshot.withheld[:5]) + (", ..." if len(snapshot.withheld) > 5 else "")
+    return [f"left out of the snapshot as possible secrets: {names} ({settings.SNAPSHOT_INCLUDE_SECRETS}=1 takes them)"]
 
 
 def _renamed(record: RunRecord, run_id: str, workspace: WorkspaceLayout) -> RunRecord:
@@ -243,6 +253,8 @@ def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout) -> None:
     deadline = time.monotonic() + _HANDOVER_LIMIT_S
     while time.monotonic() < deadline:
         if lock.holder(run.controller_lock) is not None:
+            # Reaped when it ends, so that a notebook that submits a hundred runs keeps no zombies.
+            threading.Thread(target=process.wait, name=f"controller-{run_id}", daemon=True).start()
             return
         if process.poll() is not None:
             break
@@ -272,7 +284,7 @@ def dry_context(request: RunRequest, workspace: WorkspaceLayout, *, environ: Map
     record = _new_record(
         request,
         workspace,
-        Snapshot(id="(taken at submit)", file_count=0, size_bytes=0),
+        Snapshot(id="(taken at submit)", file_count=0, size_bytes=0, withheld=()),
         SubmitOptions.read(environ),
         check(request, environ),
         environ,

@@ -121,6 +121,10 @@ def _open_mpi(
             "OMPI_MCA_pml": "ob1",
             # Ranks of two simulated nodes would take each other's shared-memory files for their own, and crash.
             "OMPI_MCA_btl": "self,tcp" if "," in slots else shared,
+            # Its hierarchical collectives take all ranks of one host name for one node, and wait for ever.
+            "OMPI_MCA_coll": "^han",
+            # Simulated nodes share the cores: a rank that waits must not keep the one it waits for from running.
+            "OMPI_MCA_mpi_yield_when_idle": "1",
             "OMPI_MCA_btl_tcp_if_include": "lo",
         }
     return argv, environ

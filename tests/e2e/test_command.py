@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -18,12 +17,6 @@ from tests.doubles.command import Command
 from tests.doubles.node_lab import wait_until
 
 _SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Command:
-    """A fresh folder and workspace."""
-    return Command(tmp_path)
 
 
 def _wait_for(run: RunLayout, text: bytes, index: int | None = None) -> None:
