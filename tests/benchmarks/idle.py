@@ -45,7 +45,8 @@ def measure(stage: Stage) -> Section:
     finally:
         timing.drain()
     section.notes += [
-        "resident = RSS, which counts pages shared with the supervisor once in each of its forks; PSS divides them",
+        "resident = RSS; `process` is the script's wrapper, a fork of the supervisor: its RSS counts the supervisor's"
+        " pages again, so with it the limit is held against PSS, which divides shared pages among their users",
         "the controller runs on the submitting machine, one a run; it is no part of a node",
     ]
     return section
@@ -85,12 +86,13 @@ def _add_figures(section: Section, found: dict[str, list[psutil.Process]]) -> No
         section.add(Row(what=f"{role}: CPU of a core", values=[percent[role]], unit="%"))
         section.add(Row(what=f"{role}: resident", values=[rss], unit="MiB"))
         section.add(Row(what=f"{role}: PSS", values=[pss], unit="MiB"))
-    rss, pss = _memory_mib([process for role in node for process in found[role]])
-    together = " + ".join(node)
-    total = sum(percent[role] for role in node)
+    together, total = " + ".join(node), sum(percent[role] for role in node)
     section.add(Row(what=f"{together}: CPU of a core", values=[total], unit="%", limit=_CPU_LIMIT_PERCENT))
-    section.add(Row(what=f"{together}: resident", values=[rss], unit="MiB", limit=_RESIDENT_LIMIT_MIB))
+    rss, pss = _memory_mib([process for role in node for process in found[role]])
+    section.add(Row(what=f"{together}: resident", values=[rss], unit="MiB"))
     section.add(Row(what=f"{together}: PSS", values=[pss], unit="MiB", limit=_RESIDENT_LIMIT_MIB))
+    rss, _ = _memory_mib([*found["agent"], *found["supervisor"]])
+    section.add(Row(what="agent + supervisor: resident", values=[rss], unit="MiB", limit=_RESIDENT_LIMIT_MIB))
 
 
 def _cpu_s(processes: Sequence[psutil.Process]) -> float:
