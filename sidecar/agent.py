@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, BinaryIO, Dict, List, Optional
+from typing import Any, BinaryIO, Dict, Optional
 
 from sidecar import collect
 from sidecar.contract import bell, events, lock, publish, settings
@@ -36,8 +36,9 @@ _CHUNK_BYTES = 256 * 1024
 # How often files are looked at: while they grow, and at most when nothing happens.
 _BUSY_S = 0.05
 _QUIET_S = 1.0
-# A supervisor that dies this often is not helped by another start.
-_RESTART_LIMIT = 20
+# A supervisor that dies this often (a full disk) is not helped by another start at once.
+_RESTARTS_AT_ONCE = 20
+_RESTART_PAUSE_S = 2.0
 _QUIT_LIMIT_S = 10.0
 
 
@@ -53,13 +54,16 @@ class Agent:
         self._collector: Optional[collect.Collector] = None
         self._offset: Optional[int] = None
         self._scanned = 0
-        self._supervisors: List[subprocess.Popen[bytes]] = []
+        self._supervisor: Optional[subprocess.Popen[bytes]] = None
+        self._start_count = 0
+        self._next_start = 0.0
         self._is_leaving = False
         self._pause_s = _BUSY_S
         self._hint = GrowthHint()
 
     def run(self) -> None:
         """Serves until the other side closes the link or the run is over here."""
+        shutil.rmtree(self._layout.discarded, ignore_errors=True)
         self._send(
             json_frame(
                 FrameKind.HELLO,
@@ -163,21 +167,27 @@ class Agent:
             while lock.holder(self._layout.supervisor_lock) is not None and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
-        shutil.rmtree(self._layout.root, ignore_errors=True)
+        self._remove()
         self._send(json_frame(FrameKind.ACCEPTED, {"order": name, "is_removed": not self._layout.root.exists()}))
+
+    def _remove(self) -> None:
+        """Takes the folder away in one step: in half a folder the next agent would begin anew what is over."""
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._layout.root, self._layout.discarded)
+        shutil.rmtree(self._layout.discarded, ignore_errors=True)
 
     # What the agent does by itself
 
     def _keep_supervisor(self) -> None:
-        for child in self._supervisors:
-            child.poll()
-        is_starting = bool(self._supervisors) and self._supervisors[-1].poll() is None
+        is_starting = self._supervisor is not None and self._supervisor.poll() is None
         if is_starting or lock.holder(self._layout.supervisor_lock) is not None:
             return
-        if len(self._supervisors) >= _RESTART_LIMIT:
+        if self._start_count >= _RESTARTS_AT_ONCE and time.monotonic() < self._next_start:
             return
         assert self._plan is not None, "a supervisor is started for a plan"
-        self._supervisors.append(start_supervisor(self._plan, self._layout))
+        self._start_count += 1
+        self._next_start = time.monotonic() + _RESTART_PAUSE_S
+        self._supervisor = start_supervisor(self._plan, self._layout)
 
     def _send_events(self) -> bool:
         """Sends what the other side has not seen; says whether there was any."""

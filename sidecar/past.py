@@ -71,6 +71,7 @@ def _lost_starts(layout: NodeLayout, carried_out: Set[str]) -> Set[str]:
     lost = set()
     for name in carried_out.intersection(START_ORDERS):
         order: Dict[str, Any] = publish.read_record(layout.order(name)) or {"processes": []}
-        if not all(layout.started(spec["name"]).exists() for spec in order["processes"]):
+        names = [spec["name"] for spec in order["processes"]]
+        if not all(layout.started(process).exists() or layout.exit(process).exists() for process in names):
             lost.add(name)
     return lost

@@ -13,8 +13,9 @@ import contextlib
 import errno
 import os
 import signal
+import time
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
 from sidecar import kernel, memory_limits, system_log
 from sidecar.contract import bell, events, identity, publish, settings
@@ -23,6 +24,8 @@ from sidecar.contract.orders import ProcessSpec
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 _NOT_STARTED_EXIT_CODE = 127
+# Shorter: a busy loop on a full disk. Longer: the end of a process is told late once there is room again.
+_FULL_DISK_PAUSE_S = 0.5
 
 
 class Place(NamedTuple):
@@ -39,13 +42,14 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
     Returns 0 at once where the process was already started once: nothing is ever started twice. `environ` is the
     whole environment of the process. The caller is a process made for this alone.
     """
-    place.node.process(spec.name).mkdir(parents=True, exist_ok=True)
-    wrapper = identity.own_identity()
-    if not publish.create_once(place.node.started(spec.name), publish.to_json(wrapper.to_record())):
-        return 0
+    wrapper, begun = identity.own_identity(), events.stamp()
+    try:
+        if not _claim(spec, place, wrapper):
+            return 0
+        log = _open_log(place.run.root / spec.log)
+    except OSError as error:
+        return _record_failed_start(spec, place, begun, error)
     oom_kills = memory_limits.read_oom_kills()
-    log = _open_log(place.run.root / spec.log)
-    begun = events.stamp()
     # Held back until they can be passed on: one that came in between would end the wrapper, and the record with it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     argv = [spec.argv[0], *(_expand(part, environ) if spec.expand else part for part in spec.argv[1:])]
@@ -54,17 +58,16 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         return _record_failed_start(spec, place, begun, start_error)
     _pass_signals_to(pid)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
-    events.append(
-        place.node.events,
-        events.STARTED,
-        process=spec.name,
-        pid=pid,
-        wrapper=wrapper.to_record(),
-        log=spec.log,
-        index=spec.number,
-        is_user=spec.is_user,
-        address=place.address,
-    )
+    started = {
+        "process": spec.name,
+        "pid": pid,
+        "wrapper": wrapper.to_record(),
+        "log": spec.log,
+        "index": spec.number,
+        "is_user": spec.is_user,
+        "address": place.address,
+    }
+    _insist(lambda: events.append(place.node.events, events.STARTED, **started))
     _ring(place)
     _note(spec, place, pid, f"After variable expansion, calling {argv}")
     _, status, usage = os.wait4(pid, 0)
@@ -82,6 +85,25 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
     _publish_exit(record, place)
     signal_number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     return 128 + signal_number if signal_number else int(record["exit_code"])
+
+
+def _claim(spec: ProcessSpec, place: Place, wrapper: identity.ProcessIdentity) -> bool:
+    """Takes the start token; False where the process was started, or could not be, before."""
+    place.node.process(spec.name).mkdir(parents=True, exist_ok=True)
+    token = publish.to_json(wrapper.to_record())
+    return not place.node.exit(spec.name).exists() and publish.create_once(place.node.started(spec.name), token)
+
+
+def _insist(act: Callable[[], object]) -> None:
+    """Does `act`, again and again while the disk is full: what is known of a process must not depend on that."""
+    while True:
+        try:
+            act()
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+        time.sleep(_FULL_DISK_PAUSE_S)
 
 
 def _open_log(path: Path) -> int:
@@ -233,8 +255,12 @@ def publish_lost(record: Dict[str, Any], node: NodeLayout) -> bool:
 
 
 def _publish_exit(record: Dict[str, Any], place: Place) -> None:
-    if publish.create_once(place.node.exit(record["process"]), publish.to_json(record)):
-        publish.append_record(place.node.events, {"event": events.EXITED, **record})
+    def write() -> None:
+        # Where only the event did not fit any more, the supervisor makes it from the file once this wrapper is gone.
+        if publish.create_once(place.node.exit(record["process"]), publish.to_json(record)):
+            publish.append_record(place.node.events, {"event": events.EXITED, **record})
+
+    _insist(write)
     _ring(place)
 
 

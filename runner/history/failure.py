@@ -14,6 +14,8 @@ _STOP_SIGNALS = frozenset({"SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGABRT", 
 _STOP_EXIT_CODES = frozenset({137, 143, 130})
 # Open MPI's own abort when a peer's socket closes; a busy machine may show it before the peer's end.
 _PEER_LOST_EXIT_CODES = frozenset({14})
+# `sys.exit(9)` is told like an exception, early, because an MPI's abort may overtake the exit itself.
+_LEFT = "SystemExit"
 # A wrapper on a busy machine may wake this late; longer would call two unrelated failures one.
 _SAME_TIME_NS = 50_000_000
 
@@ -86,8 +88,12 @@ def _first(failed: Sequence[Ending]) -> Ending:
 
 
 def _consequence(ending: Ending) -> int:
-    """0 for a cause of its own, 1 for an end that a peer's death is known to bring about."""
-    return int(not ending.record.get("raised") and ending.record["exit_code"] in _PEER_LOST_EXIT_CODES)
+    """0 for a cause of its own, more for an end that another's death is known to bring about."""
+    if ending.record.get("raised") or ending.record["signal"]:
+        return 0
+    if not ending.is_user:
+        return 2  # An MPI's launcher or helper that leaves by itself leaves because of a rank, or of the launcher.
+    return int(ending.record["exit_code"] in _PEER_LOST_EXIT_CODES)
 
 
 def phase_failure(phase: str, node_id: str | None, message: str, *, at_ns: int) -> dict[str, Any]:
@@ -127,6 +133,9 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
     record = ending.record
     lines = read_tail(ending.log) if ending.log else []
     raised = record.get("raised")
+    if raised and raised["type"] == _LEFT:
+        record = {**record, "exit_code": _left_with(raised["message"]), "signal": None, "is_lost": False}
+        raised = None
     traceback = traceback_text.last_traceback(lines) if raised or not record["signal"] else None
     exception = {"type": raised["type"], "message": raised["message"]} if raised else None
     if exception is None and traceback is not None:
@@ -146,6 +155,14 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
         "error": record["error"],
         "memory_limit_bytes": record.get("memory_limit_bytes") if record.get("is_out_of_memory") else None,
     }
+
+
+def _left_with(message: str) -> int:
+    """The exit code of `sys.exit(message)`: a number as it is, a text is printed and means 1."""
+    try:
+        return int(message) & 0xFF
+    except ValueError:
+        return 1
 
 
 def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:

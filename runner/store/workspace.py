@@ -37,7 +37,7 @@ def create(workspace: WorkspaceLayout) -> bool:
     """
     is_new = not workspace.root.is_dir()
     try:
-        for folder in (workspace.root, workspace.runs, workspace.snapshots, workspace.compute):
+        for folder in (workspace.root, workspace.runs, workspace.snapshots, workspace.compute, workspace.nodes):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=workspace.runs) as probe:
             probe.write(b"x")

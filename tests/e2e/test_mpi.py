@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -99,9 +98,9 @@ def test_open_mpi_from_pypi(command: Command, open_mpi_python: str) -> None:
 
 @pytest.mark.mpi_debian
 @pytest.mark.timeout(300)
-def test_open_mpi_from_debian(command: Command, tmp_path: Path) -> None:
+def test_open_mpi_from_debian(command: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The same with Open MPI 4.1 of the machine: an environment without an MPI of its own takes the machine's."""
-    builder = Command(tmp_path / "builder")
+    builder = Command(tmp_path_factory.mktemp("builder"))
     builder.write("which.py", "import sys; open('outputs/python', 'w').write(sys.executable)")
     builder.write("which.yml", "script: which.py\nenvironment: {python: {pip_requirements: [mpi4py]}}\n")
     assert builder.run("submit", "which.yml", "--show-output", limit_s=280).returncode == 0
@@ -200,13 +199,12 @@ def test_a_killed_launcher_is_named_and_nobody_survives(command: Command, victim
 
 
 @pytest.mark.mpi
-def test_an_environment_without_mpi_is_told(command: Command) -> None:
+def test_an_environment_without_mpi_is_told(command: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No launcher anywhere: one clear message before anything starts, and exit code 3."""
     _config(
         command, "well", "environment: {python: {user_managed_dependencies: true, interpreter_path: ./bare/python}}\n"
     )
-    bare = command.folder / "bare"
-    bare.mkdir()
+    bare = tmp_path_factory.mktemp("bare")
     (bare / "python").symlink_to(os.path.realpath(sys.executable))
     command.environ["PATH"] = str(bare)
     done = command.run(

@@ -106,9 +106,17 @@ def test_raised_record_is_there_before_the_traceback_is_printed(folder: Path) ->
     assert record["at_ns"] > 0 < record["monotonic_ns"]
 
 
-@pytest.mark.parametrize("source", ["import sys; sys.exit(3)", "import os\nif os.fork() == 0: 1/0\nos.wait()", "pass"])
+def test_leaving_with_a_code_is_recorded_like_an_exception(folder: Path) -> None:
+    """Under MPI the abort that follows may end the process before anybody sees its exit code."""
+    (folder / "script.py").write_text("import sys; sys.exit(3)")
+    assert run(as_job("script.py"), folder, RUNNER_RAISED_FILE=str(folder / "raised.json")).returncode == 3
+    record = json.loads((folder / "raised.json").read_text())
+    assert (record["type"], record["message"]) == ("SystemExit", "3")
+
+
+@pytest.mark.parametrize("source", ["import sys; sys.exit(0)", "import os\nif os.fork() == 0: 1/0\nos.wait()", "pass"])
 def test_no_raised_record_where_the_script_raised_nothing(source: str, folder: Path) -> None:
-    """An exit code is no exception, and neither is what ends a forked child."""
+    """A good end is no exception, and neither is what ends a forked child."""
     (folder / "script.py").write_text(source)
     run(as_job("script.py"), folder, RUNNER_RAISED_FILE=str(folder / "raised.json"))
     assert not (folder / "raised.json").exists()

@@ -13,7 +13,7 @@ _MESSAGE_LIMIT = 10_000
 def note(error: BaseException) -> None:
     """Writes the record of `error` and arms MPI's abort; never raises, and prints nothing."""
     try:
-        if not isinstance(error, SystemExit):
+        if _is_failure(error):
             _write_record(error)
     except Exception:  # Without the record the failure is still told by exit code and log.
         pass
@@ -21,6 +21,11 @@ def note(error: BaseException) -> None:
         _abort_mpi_at_exit(error)
     except Exception:  # Without the abort the supervisor stops the other ranks, a little later.
         pass
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether the script fails by `error`; leaving with a code other than 0 counts: MPI may end us before it shows."""
+    return not isinstance(error, SystemExit) or error.code not in (None, 0)
 
 
 def _write_record(error: BaseException) -> None:
