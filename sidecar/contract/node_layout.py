@@ -17,6 +17,11 @@ class NodeLayout(NamedTuple):
         return cls(Path(folder))
 
     @property
+    def discarded(self) -> Path:
+        """What the folder is called while it is being removed; no agent takes it for a node's."""
+        return self.root.with_name(f".{self.root.name}.discarded")
+
+    @property
     def plan(self) -> Path:
         """The node's plan; created once, never changed: the start token of the node."""
         return self.root / "plan.json"
