@@ -1,4 +1,4 @@
-"""Whatever bytes a process writes, and whatever it does to its own log, the log holds what the kernel has: F27 to F31."""
+"""Whatever a process writes, and does to its own log, the log holds what the kernel has: F27 to F31."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kills, or fails, one process of a run at its N-th system call: strace's `inject`, and a stand-in for the interpreter."""
+"""Kills, or fails, one process of a run at its N-th system call: by strace, and a stand-in for the interpreter."""
 
 from __future__ import annotations
 

@@ -217,6 +217,7 @@ def test_a_supervisor_started_too_late_leaves(tmp_path: Path) -> None:
 def test_a_supervisor_without_a_folder_leaves(tmp_path: Path) -> None:
     """The node's folder was removed under a supervisor that had nothing to do: it ends by itself."""
     with node_lab(tmp_path) as lab:
+        wait_until(lambda: bool(lab.events(events.SUPERVISOR)), what="a supervisor at work")
         lab.node.root.rename(tmp_path / "gone")
         assert lab._child.wait(timeout=10) == 0
         (tmp_path / "gone").rename(lab.node.root)

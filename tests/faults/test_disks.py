@@ -1,0 +1,165 @@
+"""Disks that are full, read-only or broken: the runner says so, hurts nobody, and goes on once there is room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.errors import MachineError
+from tests.faults.invariants import checked
+from tests.faults.lab import COUNTING, Lab, Victim, pause, wait_until
+
+_SCRIPT = COUNTING.format(lines=3, pause=0)
+# Without these a process of root obeys the rights of files like everybody else.
+_PLAIN = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
+_FILLING = """
+import os, sys, time
+go = sys.argv[1] + "/go"
+print("before", flush=True)
+ballast = os.open("outputs/ballast", os.O_WRONLY | os.O_CREAT)
+for size in (1 << 16, 1 << 12, 1 << 8, 1):
+    try:
+        while True: os.write(ballast, b"x" * size)
+    except OSError as error:
+        assert error.errno == 28, error
+open(sys.argv[1] + "/full", "w")
+while not os.path.exists(go): time.sleep(0.01)
+"""
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A disk of `size` (tmpfs) at `place`."""
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def _fill(disk: Path) -> None:
+    with open(disk / "ballast", "wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(b"x" * 4096)
+
+
+@pytest.fixture
+def plainly() -> list[str]:
+    """What stands in front of a command that must obey the rights of files."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root ignores rights of files, and setpriv, which could change that, is not installed")
+    return _PLAIN
+
+
+def _submit(lab: Lab, *prefix: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    argv = [*prefix, sys.executable, "-m", "runner", "submit", str(lab.config(_SCRIPT)), "-o", "json"]
+    environ = {**lab.environ, **(variables or {})}
+    return subprocess.run(argv, env=environ, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.root
+def test_no_room_for_a_submit(lab: Lab) -> None:
+    """A workspace on a full disk: exit code 2, the reason and the place in one message, and nothing was created."""
+    with small_disk(lab.workspace.root, "1m") as disk:
+        assert _submit(lab).returncode == 0
+        for victim in [lab.victim(run_id) for run_id in lab.run_ids()]:
+            victim.wait_end()
+        before = lab.run_ids()
+        _fill(disk)
+        done = _submit(lab)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "No space left on device" in done.stderr
+        assert str(disk) in done.stderr
+        assert lab.run_ids() == before
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("ends_at_once", "full_s"),
+    [(True, 3.0), pytest.param(True, 45.0, marks=pytest.mark.chaos), (False, 1.0)],
+)
+def test_a_disk_that_fills_up_and_is_freed(lab: Lab, tmp_path: Path, ends_at_once: bool, full_s: float) -> None:
+    """A process fills the disk, and ends before or after somebody makes room: its true end is told."""
+    with small_disk(lab.workspace.root, "6m") as disk:
+        victim = lab.submit(_FILLING, arguments=(str(tmp_path),))
+        wait_until((tmp_path / "full").exists, what="a full disk")
+        if ends_at_once:
+            (tmp_path / "go").touch()
+        pause(full_s)
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        (tmp_path / "go").touch()
+        wait_until(lambda: _has_ended(victim), limit_s=60, what="the end of the run")
+        checked(victim, started=1)
+        assert victim.run.driver_log(None).read_bytes() == b"before\n"
+
+
+def _has_ended(victim: Victim) -> bool:
+    try:
+        victim.resume()
+    except MachineError:
+        return False
+    return victim.record.status.is_terminal
+
+
+@pytest.mark.root
+def test_a_read_only_workspace(lab: Lab) -> None:
+    """Mounted read-only: exit code 2, the place in the message, nothing created (F16)."""
+    with small_disk(lab.workspace.root, "1m") as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        done = _submit(lab)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"cannot write the workspace {disk}: Read-only file system" in done.stderr
+        assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["", "runs", "snapshots"])
+def test_a_workspace_that_may_not_be_written(lab: Lab, plainly: list[str], place: str) -> None:
+    """No right to write the workspace, or a folder in it: exit code 2, and no run (F16)."""
+    for folder in (lab.workspace.runs, lab.workspace.snapshots, lab.workspace.compute):
+        folder.mkdir(parents=True)
+    locked = lab.workspace.root / place
+    locked.chmod(0o500)
+    try:
+        done = _submit(lab, *plainly)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert str(lab.workspace.root) in done.stderr
+        assert "Permission denied" in done.stderr
+        assert os.listdir(lab.workspace.runs) == []
+    finally:
+        locked.chmod(0o700)
+
+
+@pytest.mark.parametrize("kind", ["locked", "missing", "a file"])
+def test_a_useless_tmpdir(lab: Lab, tmp_path: Path, plainly: list[str], kind: str) -> None:
+    """The runner needs no TMPDIR: one that is locked, or is not there, changes nothing (F15)."""
+    place = tmp_path / "tmp"
+    if kind == "a file":
+        place.touch()
+    elif kind == "locked":
+        place.mkdir(mode=0o500)
+    done = _submit(lab, *plainly, variables={"TMPDIR": str(place)})
+    assert done.returncode == 0, done.stderr
+    victim = lab.victim(lab.run_ids()[0])
+    victim.wait_end()
+    checked(victim, started=1)
+
+
+@pytest.mark.root
+def test_a_full_tmpdir(lab: Lab, tmp_path: Path) -> None:
+    """Not one byte of room in TMPDIR: the run does not care (F15)."""
+    with small_disk(tmp_path / "tmp", "4k") as disk:
+        (disk / "ballast").write_bytes(b"x" * 4096)
+        assert _submit(lab, variables={"TMPDIR": str(disk)}).returncode == 0
+        victim = lab.victim(lab.run_ids()[0])
+        victim.wait_end()
+        checked(victim, started=1)
