@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Longer than the wait of any launcher is no grace but a hang; 5 s keeps a teardown within 10 s.
 _DEFAULT_STOP_GRACE_S = 5.0
 _HANDOVER_LIMIT_S = 10.0
+# A folder's name may have 255 bytes (NAME_MAX), and a run's folder has a longer one while it is made or removed.
+_RUN_ID_LIMIT_BYTES = 235
 _UNFINISHED = ".new-"
 _UNFINISHED_AGE_S = 3600.0
 
@@ -166,6 +168,11 @@ def _new_record(
 
     now = wiring.utc_now()
     run_id = new_run_id(request.experiment_name, epoch_s=int(now.timestamp()))
+    if len(run_id.encode()) > _RUN_ID_LIMIT_BYTES:
+        raise UsageError(
+            f"experiment_name has {len(request.experiment_name)} characters; folders are named after it",
+            hint=f"at most {_RUN_ID_LIMIT_BYTES - len(run_id) + len(request.experiment_name)} characters",
+        )
     run = RunLayout.at("")
     properties = {
         "ContentSnapshotId": snapshot.id,

@@ -110,7 +110,11 @@ class Agent:
 
     def _answer(self, frame: Frame) -> None:
         if frame.kind is FrameKind.PLAN:
-            self._accept_plan(frame.body)
+            try:
+                self._accept_plan(frame.body)
+            except OSError as error:
+                message = f"{error.filename or self._layout.root}: {error.strerror}"
+                self._send(json_frame(FrameKind.PROBLEM, {"message": message}))
         elif frame.kind is FrameKind.ORDER:
             self._accept_order(frame.body)
         elif frame.kind is FrameKind.WANT and frame.stream == EVENTS_STREAM:

@@ -31,6 +31,8 @@ class Node:
         self.contact_lost_at: float | None = None
         self.problem: MachineError | None = None
         self.is_removed = False
+        self.mute_link_count = 0
+        self.refusal: str | None = None
         self.hello: dict[str, Any] | None = None
         self._transport = transport
         self._journal = journal
@@ -90,6 +92,10 @@ class Node:
             else:
                 if self._talk(link):
                     pause_s = _FIRST_PAUSE_S
+                    self.mute_link_count = 0
+                else:
+                    self.mute_link_count += 1
+                    self.problem = MachineError(f"{self.node_id}: its agent ended before it said anything")
                 link.close()
             with self._guard:
                 self._link = None
@@ -144,6 +150,9 @@ class Node:
         if frame.kind is FrameKind.ACCEPTED:
             self._accepted.add(str(frame.body["order"]))
             self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
+        elif frame.kind is FrameKind.PROBLEM:
+            self.refusal = str(frame.body["message"])
+            self.problem = MachineError(f"{self.node_id}: {self.refusal}")
         elif frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:
             self._take_events(frame)
 

@@ -7,6 +7,8 @@ from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
 PHASE = "secure"
 # A node that is not there by then is named; on this machine an agent starts in a tenth of a second.
 _READY_LIMIT_S = 60.0
+# An agent that ends this often without a word will not speak the next time either.
+_MUTE_LIMIT = 5
 
 
 def plan(context: RunContext) -> PhasePlan:
@@ -23,7 +25,10 @@ def run(context: RunContext, stage: Stage) -> None:
         stage.say(node.node_id, f"Securing node {node.node_id} for run {context.run_id}")
         node.open()
     stage.fleet.wait(
-        lambda: all(node.has_accepted("plan") or node.state.is_lost for node in stage.fleet),
+        lambda: (
+            all(node.has_accepted("plan") or node.state.is_lost for node in stage.fleet)
+            or any(node.mute_link_count >= _MUTE_LIMIT or node.refusal is not None for node in stage.fleet)
+        ),
         limit_s=_READY_LIMIT_S,
         heeds_cancel=False,
     )
@@ -34,4 +39,9 @@ def run(context: RunContext, stage: Stage) -> None:
     if missing is not None:
         why = missing.problem.message if missing.problem else f"no answer within {_READY_LIMIT_S:.0f} s"
         stage.say(missing.node_id, f"Not secured: {why}")
-        raise PhaseFailed(PHASE, why, node_id=missing.node_id, hint="runner doctor")
+        raise PhaseFailed(
+            PHASE,
+            why,
+            node_id=missing.node_id,
+            hint=f"look into {context.run.controller_log}, and at what runner doctor says",
+        )

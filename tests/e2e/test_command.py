@@ -303,3 +303,24 @@ def test_no_such_run(command: Command) -> None:
     """Exit code 4 for every command that takes a run."""
     for words in (("status", "x"), ("logs", "x"), ("ps", "x"), ("cancel", "x"), ("attach", "x"), ("metrics", "last")):
         assert command.run(*words).returncode == 4
+
+
+def test_an_agent_that_cannot_start_is_told(command: Command) -> None:
+    """A node whose agent ends at once: the run fails within seconds, names the node, and ends with 3."""
+    command.write("ok.py", "print(1)")
+    command.write("ok.yml", "script: ok.py\n")
+    command.workspace.nodes.mkdir(parents=True)
+    (command.workspace.nodes / "local-0").write_text("a file where the node's folder belongs")
+    done = command.run("submit", "ok.yml", "--show-output")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "secure on local-0 failed" in done.stdout
+
+
+def test_a_name_too_long_for_a_folder(command: Command) -> None:
+    """Refused with the length that fits."""
+    command.write("ok.py", "print(1)")
+    command.write("ok.yml", f"script: ok.py\nexperiment_name: {'x' * 250}\n")
+    done = command.run("submit", "ok.yml")
+    assert done.returncode == 2
+    assert "at most" in done.stderr
+    assert command.runs() == []
