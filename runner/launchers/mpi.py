@@ -90,6 +90,8 @@ def _open_mpi(
         agent = [
             *("--mca", "plm_rsh_agent", _AGENT_PROGRAM),
             *("--mca", "plm_rsh_no_tree_spawn", "1"),
+            # Daemons that start at different moments otherwise cannot find each other.
+            *("--mca", "routed", "direct"),
             *("--mca", "orte_keep_fqdn_hostnames", "1"),
             *("--mca", "plm", "rsh"),
         ]

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.contract import events
+from sidecar.contract.layout import is_process_name
+
+_STAMP = {"at_ns": int, "monotonic_ns": int}
+_NEEDED: dict[str, dict[str, type]] = {
+    events.STEP: {"step": str, "state": str},
+    events.STARTED: {"process": str, "pid": int, "log": str, "is_user": bool, "address": str, **_STAMP},
+    events.EXITED: {"process": str, "exit_code": object, "signal": object, "error": object, "is_lost": bool, **_STAMP},
+    events.LAUNCHES: {"argvs": list},
+    events.STALLED: {"process": str},
+    events.RESUMED: {"process": str},
+    events.STOPPING: {"reason": str, **_STAMP},
+}
+
+
+def _is_well_formed(record: Mapping[str, Any]) -> bool:
+    """Whether the event has what the controller reads in it, and names nothing outside the run's folder."""
+    event = record.get("event")
+    needed = _NEEDED.get(event, {}) if isinstance(event, str) else None
+    if needed is None or not all(key in record and isinstance(record[key], kind) for key, kind in needed.items()):
+        return False
+    if "process" in needed and not is_process_name(record["process"]):
+        return False
+    return "log" not in needed or not (os.path.isabs(record["log"]) or ".." in record["log"].split("/"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,7 +49,12 @@ class NodeState:
     is_ended: bool = False
 
     def apply(self, record: Mapping[str, Any]) -> None:
-        """Takes one event. A second `exited` of a process changes nothing: the first record stands."""
+        """Takes one event. A second `exited` of a process changes nothing: the first record stands.
+
+        An event that lacks what it must have is passed over: a node is not trusted, and the next one may be good.
+        """
+        if not _is_well_formed(record):
+            return
         event = record["event"]
         if event == events.STEP:
             if record["state"] != events.BEGUN:

@@ -20,6 +20,9 @@ from sidecar.contract import publish
 from sidecar.contract.stores import EnvironmentsLayout
 from sidecar.environments.failure import BuildFailed, build_failed
 
+# An installer that is being killed may still write a last file into a folder that is being emptied.
+_WIPE_ATTEMPTS = 5
+
 
 class Slot:
     """The place of one environment in the cache."""
@@ -88,8 +91,14 @@ class Slot:
         # First the marker: whatever happens on the way, half an environment never counts.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             self._marker.unlink()
-        if os.path.lexists(self.folder):
-            shutil.rmtree(self.folder, onerror=_make_removable)
+        for attempts_left in reversed(range(_WIPE_ATTEMPTS)):
+            try:
+                if os.path.lexists(self.folder):
+                    shutil.rmtree(self.folder, onerror=_make_removable)
+                return
+            except OSError:
+                if attempts_left == 0:
+                    raise
 
     def _failure_record(self) -> Optional[Mapping[str, Any]]:
         try:

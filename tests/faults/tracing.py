@@ -55,9 +55,15 @@ def lines(log: Path) -> list[str]:
 
 def moments(log: Path, chance: random.Random, count: int, *, after: str) -> list[int]:
     """`count` numbers of calls that a counted run made after it first named `after`, spread over all of them."""
-    calls = lines(log)
-    first = next(number for number, line in enumerate(calls, 1) if after in line)
-    width = max(1, (len(calls) - first) // count)
+    first = next(number for number, line in enumerate(lines(log), 1) if after in line)
+    return spread(log, chance, count, first=first)
+
+
+def spread(log: Path, chance: random.Random, count: int, *, first: int = 1) -> list[int]:
+    """`count` numbers of calls that a counted run made from its `first` on, spread over all of them."""
+    total = len(lines(log)) - first + 1
+    count = min(count, total)
+    width = total // count
     return [first + step * width + chance.randrange(width) for step in range(count)]
 
 
