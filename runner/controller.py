@@ -207,7 +207,9 @@ class Controller:
         return True
 
     def _was_stopped(self, node_id: str, record: Mapping[str, Any]) -> bool:
-        """Whether the process ended by signal after a stop began on its node."""
+        """Whether the process ended by signal after a stop began on its node, and had not failed by itself before."""
+        if record.get("raised"):
+            return False
         node = next(node for node in self._fleet if node.node_id == node_id)
         return (record["signal"] is not None or bool(record["is_lost"])) and any(
             int(stop["monotonic_ns"]) <= int(record["monotonic_ns"]) for stop in node.state.stopping

@@ -28,9 +28,7 @@ def measure(stage: Stage) -> Section:
     _measure_one(stage, section, peer_name="mpich", bare={"mpiexec -n 4": ()})
     bare = {"mpiexec -n 4": _OPEN_MPI, "mpiexec -n 4, pml ob1": (*_OPEN_MPI, *_PLAIN_TRANSPORTS)}
     _measure_one(stage, section, peer_name="openmpi", bare=bare)
-    section.notes.append(
-        "the difference is to the last bare row of the same MPI; runner's nodes talk over loopback TCP"
-    )
+    section.notes.append("runner's simulated nodes talk over loopback TCP, bare ranks through shared memory")
     return section
 
 

@@ -38,7 +38,7 @@ import time
 
 size, line = int(sys.argv[1]) * 1_000_000, int(sys.argv[2])
 rank = int(os.environ.get("PMI_RANK", "0")) if len(sys.argv) < 5 else int(sys.argv[4])
-rest = "x" * (line - 15)
+rest = chr(ord("a") + rank) * (line - 15)
 for number in range(size // line):
     print(f"{rank:02d} {number:010d} {rest}")
 sys.stdout.flush()
@@ -223,9 +223,12 @@ def _forwarded(stage: Stage, script: Path, mpich: Peer, flood: _Flood) -> Comman
 
 
 def _add_torn(section: Section, forwarded: Command, flood: _Flood) -> None:
-    """Counts lines of another length than the printed ones in the merged file; then removes it."""
+    """Counts the lines of the merged file that mix two ranks; then removes it."""
+    tails = {
+        f"{rank:02d}".encode(): f"{chr(ord('a') + rank) * (flood.line - 15)}\n".encode() for rank in range(flood.ranks)
+    }
     with forwarded.stdout.open("rb") as stream:
-        torn = sum(len(line) != flood.line for line in stream)
+        torn = sum(tails.get(line[:2]) != line[14:] for line in stream)
     section.notes.append(f"{forwarded.label}: {torn:,} torn lines in the merged file of the last run")
     forwarded.stdout.unlink()
 

@@ -133,6 +133,8 @@ def _assert_named(command: Command, told: str, kind: str) -> None:
     assert failure["first"]["kind"] == kind
     if kind == "exception":
         assert failure["first"]["traceback"].endswith("ValueError: bad batch")
+    status = {row["process_name"]: row["status"] for row in publish.read_records(run.process_status)}
+    assert status["rank_2"] == "Failed"
     others = {other["process_name"]: other["outcome"] for other in failure["others"]}
     assert others == {"rank_0": "stopped", "rank_1": "stopped", "rank_3": "stopped"}
     assert _left(run) == {}
