@@ -14,7 +14,7 @@ import pytest
 
 from runner.nodes.fleet import Fleet
 from runner.nodes.node import Node
-from sidecar.contract import publish, settings
+from sidecar.contract import events, publish, settings
 from sidecar.contract.frames import EVENTS_STREAM, Frame, FrameKind, encode, json_frame, read_frame
 from sidecar.contract.orders import NodePlan
 from tests.doubles.node_lab import BUNDLE, node_lab
@@ -40,6 +40,7 @@ _BAD_NAMES = [
 def test_an_order_with_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     """The agent ends the link instead of writing outside its orders folder."""
     with node_lab(tmp_path) as lab:
+        wait_until(lambda: bool(lab.events(events.SUPERVISOR)), what="a supervisor at work")
         before = _tree(tmp_path)
         order = {"order": name, "verb": "stop", "reason": "cancel", "grace_s": 1.0}
         answered = _tell_agent(lab.plan, lab.node.root, json_frame(FrameKind.ORDER, order))
@@ -93,9 +94,9 @@ class _Pipe:
         ours.close()  # The two files keep it open.
 
     def close(self) -> None:
+        self.theirs.close()  # First: whoever reads at our end holds that file until it sees the end.
         self.incoming.close()
         self.outgoing.close()
-        self.theirs.close()
 
 
 class _PipeTransport:
