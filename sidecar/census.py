@@ -12,7 +12,9 @@ from sidecar.contract import events
 class Belongings:
     """What the run's processes on a node were seen to use while they lived."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, foreign: Iterable[str]) -> None:
+        """`foreign` are names in /dev/shm from before the run: used or not, they are not the run's."""
+        self._foreign = frozenset(foreign)
         self.segments: Set[str] = set()
         self.pids: Set[int] = set()
 
@@ -20,7 +22,7 @@ class Belongings:
         """Notes the shared memory that `pids` use now."""
         found = list(pids)
         self.pids.update(found)
-        self.segments |= shared_memory.used_by(found)
+        self.segments |= shared_memory.used_by(found) - self._foreign
 
     def to_record(self) -> Dict[str, Any]:
         """As the supervisor hands it to the release step."""

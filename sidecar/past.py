@@ -18,6 +18,8 @@ class Past:
         self.port_numbers: List[int] = []
         self.started_at: Optional[float] = None
         self.has_launched = False
+        # Shared memory that was there before the run's first process: never the run's to remove. None before anything.
+        self.foreign_segments: Optional[List[str]] = None
         self.has_ended = False
         # The stop that was begun last: why, when its KILL is due (monotonic seconds), whether nothing was left.
         self.stop_reason: Optional[str] = None
@@ -41,6 +43,8 @@ class Past:
             self.carried_out.add(ORDER_NAMES[Verb(record["step"])])
             self.bin = record.get("bin", self.bin)
             self.port_numbers = record.get("ports", self.port_numbers)
+        elif event == events.SUPERVISOR and self.foreign_segments is None:
+            self.foreign_segments = record["segments"]
         elif event == events.LAUNCHES:
             self.has_launched = True
         elif event == events.STARTED:

@@ -14,12 +14,24 @@ _IPC_RMID = 0
 _DELETED = " (deleted)"
 
 
+def list_names() -> List[str]:
+    """Names of everything directly in /dev/shm now."""
+    try:
+        return sorted(os.listdir(POSIX_FOLDER))
+    except OSError:
+        return []
+
+
 def used_by(pids: Iterable[int]) -> Set[str]:
-    """Names of the POSIX segments that any of `pids` maps or holds open now."""
+    """Names of the POSIX segments that any of `pids` maps or holds open now.
+
+    A segment's name has no slash (shm_overview(7)): what lies in a folder of /dev/shm is somebody's file, a data set
+    or a workspace, and none of ours.
+    """
     found: Set[str] = set()
     for pid in pids:
         found |= _mapped(pid) | _opened(pid)
-    return found
+    return {name for name in found if "/" not in name}
 
 
 def _mapped(pid: int) -> Set[str]:

@@ -15,10 +15,20 @@ import select
 import signal
 import sys
 import time
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
-from sidecar import census, job_environment, kernel, mpi_launches, ports, processes, stopping, wrapper
+from sidecar import (
+    census,
+    child,
+    job_environment,
+    kernel,
+    mpi_launches,
+    ports,
+    processes,
+    shared_memory,
+    stopping,
+    wrapper,
+)
 from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, ProcessSpec, Verb, node_plan, process_spec
@@ -49,7 +59,7 @@ class Supervisor:
         self._mark = processes.Mark(plan.run_id, plan.node_id)
         self._stop = stopping.Stop(self._mark, supervisor=os.getpid())
         self._watch = ProcessWatch(layout)
-        self._belongings = census.Belongings()
+        self._belongings = census.Belongings(foreign=())
         self._steps: Dict[int, Verb] = {}
         self._carried_out: Set[str] = set()
         self._reserved: Optional[ports.ReservedPorts] = None
@@ -121,6 +131,8 @@ class Supervisor:
         """Takes over from a supervisor that is gone, or starts fresh."""
         past = read_past(self._layout)
         self._carried_out = past.carried_out
+        present = shared_memory.list_names() if past.foreign_segments is None else past.foreign_segments
+        self._belongings = census.Belongings(foreign=present)
         self._bin, self._port_numbers = past.bin, past.port_numbers
         self._ended, self._is_leaving = past.has_ended, past.is_over
         if past.started_at is not None and self._plan.max_run_duration_s:
@@ -129,7 +141,11 @@ class Supervisor:
         self._watch.refresh()
         self._tell_start()
         events.append(
-            self._layout.events, events.SUPERVISOR, pid=os.getpid(), adopted=sorted(self._watch.running_names)
+            self._layout.events,
+            events.SUPERVISOR,
+            pid=os.getpid(),
+            adopted=sorted(self._watch.running_names),
+            segments=present,
         )
         self._resume_stop(past)
         bell.ring(self._layout.agent_bell)
@@ -222,7 +238,10 @@ class Supervisor:
                 "belongings": self._belongings.to_record(),
                 "ports": self._port_numbers,
             }
-        pid = self._fork(functools.partial(_run_step, verb, self._plan, self._layout, body), f"step {verb.value}")
+        pid = child.fork(
+            functools.partial(child.run_step, verb, self._plan, self._layout, body),
+            f"step {verb.value} {self._plan.run_id}",
+        )
         self._steps[pid] = verb
 
     def _finish_step(self, verb: Verb, status: int) -> None:
@@ -258,7 +277,9 @@ class Supervisor:
         for spec in specs:
             environ = job_environment.compose(os.environ, self._plan, spec, node=self._layout, bin_folder=self._bin)
             self._watch.expect(spec.name, is_user=spec.is_user)
-            pid = self._fork(functools.partial(wrapper.run, spec, environ, place), f"process {spec.name}")
+            pid = child.fork(
+                functools.partial(wrapper.run, spec, environ, place), f"process {spec.name} {self._plan.run_id}"
+            )
             self._watch.note_wrapper(spec.name, pid)
 
     def _read_launches(self) -> None:
@@ -279,13 +300,6 @@ class Supervisor:
             bell.ring(self._layout.agent_bell)
         elif self._watch.running_names:
             self._begin_stop(events.REASON_FAILURE, self._plan.stop_grace_s)
-
-    def _fork(self, act: Callable[[], int], title: str) -> int:
-        """Runs `act` in a child of this process; its result is the child's exit code."""
-        pid = os.fork()
-        if pid:
-            return pid
-        _run_child(act, f"{Path(sys.executable).name} -m sidecar {title} {self._plan.run_id}")
 
     def _check_failure(self) -> None:
         """The first process that fails here brings down the rest of this node, without waiting for anybody."""
@@ -352,34 +366,6 @@ class Supervisor:
             event = events.STALLED if state == "T" else events.RESUMED
             events.append(self._layout.events, event, process=watched.name, state=state)
             bell.ring(self._layout.agent_bell)
-
-
-def _run_child(act: Callable[[], int], title: str) -> NoReturn:
-    """The whole life of a forked child. Descriptors of the supervisor, its lock among them, are let go first."""
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        signal.set_wakeup_fd(-1)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
-        kernel.rename_process(title)
-        code = act()
-    except BaseException as error:  # The door of this process: the traceback goes to the supervisor's log.
-        sys.excepthook(type(error), error, error.__traceback__)
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stderr.flush()
-        os._exit(code)
-
-
-def _run_step(verb: Verb, plan: NodePlan, layout: NodeLayout, body: Mapping[str, Any]) -> int:
-    """A step, in its own process; ends with the supervisor, since the next one begins it again."""
-    kernel.die_with_parent(signal.SIGKILL)
-    # Heavy modules stay out of the supervisor itself: it lives as long as the run.
-    from sidecar import steps
-
-    return steps.run(verb, steps.Node(plan, layout, RunLayout.at(plan.run_root)), body)
 
 
 def main(node_root: str) -> int:

@@ -4,7 +4,7 @@ Every event has `event`, `at_ns` (wall clock, UTC) and `monotonic_ns` (this boot
 
 | event | further keys | written by |
 |---|---|---|
-| supervisor | pid, adopted: [names] | supervisor, at every start of one |
+| supervisor | pid, adopted: [names], segments: [names in /dev/shm] | supervisor, at every start of one |
 | step | step, state: begun, done or failed; message, hint; done carries results | the step's own process |
 | ordered | order | supervisor, once an order was carried out |
 | started | process, pid, wrapper_pid, log, index, address | wrapper |
