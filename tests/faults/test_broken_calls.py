@@ -31,13 +31,13 @@ def test_a_call_of_a_part_fails(lab: Lab, chance: random.Random, tmp_path: Path,
     """Controller, agent, supervisor: one that cannot go on ends, the next one does, and the run ends true."""
     counted = lab.create(_SHORT, processes=2, nodes=2)
     tracing.lead(counted, part, tmp_path / "counted", calls=_FAILING)
-    for when in tracing.spread(tmp_path / "counted", chance, count):
-        log = tmp_path / f"failed-{when}"
+    for moment in tracing.moments(tmp_path / "counted", chance, count):
+        log = tmp_path / f"failed-{moment}"
         victim = lab.create(_SHORT, processes=2, nodes=2)
-        tracing.lead(victim, part, log, calls=_FAILING, fault=_EIO, when=when)
+        tracing.lead(victim, part, log, calls=_FAILING, fault=_EIO, at=moment)
         wait_until(lambda victim=victim: _has_ended(victim), limit_s=60, what=f"the end of {victim.run.root}")
-        print(f"failed at call {when}: {[line for line in tracing.lines(log) if 'INJECTED' in line]}")
-        checked(victim, started=2)
+        print(f"failed at call {moment}: {[line for line in tracing.lines(log) if 'INJECTED' in line]}")
+        _checked_or_told(victim)
 
 
 @pytest.mark.parametrize("count", _SAMPLED)
@@ -48,11 +48,11 @@ def test_a_call_of_a_submit_fails(lab: Lab, chance: random.Random, tmp_path: Pat
     counting = [*tracing.command(log, calls=_FAILING), *argv]
     subprocess.run(counting, cwd=wiring.bundle_folder(), env=lab.environ, check=True, capture_output=True)
     lab.victim(*lab.run_ids()).wait_end()
-    for when in tracing.spread(log, chance, count):
+    for moment in tracing.moments(log, chance, count):
         before = set(lab.run_ids())
-        failing = [*tracing.command(log, calls=_FAILING, fault=_EIO, when=when), *argv]
+        failing = [*tracing.command(log, calls=_FAILING, fault=_EIO, at=moment), *argv]
         done = subprocess.run(failing, cwd=wiring.bundle_folder(), env=lab.environ, capture_output=True, text=True)
-        print(f"failed at call {when}: {[line for line in tracing.lines(log) if 'INJECTED' in line]}")
+        print(f"failed at call {moment}: {[line for line in tracing.lines(log) if 'INJECTED' in line]}")
         assert "Traceback" not in done.stderr
         assert done.returncode == 0 or "Input/output error" in done.stderr
         made = set(lab.run_ids()) - before
@@ -62,6 +62,16 @@ def test_a_call_of_a_submit_fails(lab: Lab, chance: random.Random, tmp_path: Pat
             victim = lab.victim(run_id)
             wait_until(lambda victim=victim: _has_ended(victim), what="the end of the run")
             checked(victim, started=1)
+
+
+def _checked_or_told(victim: Victim) -> None:
+    """Where the node could not even take its plan, the run says so and has started nothing."""
+    failure = victim.record.failure
+    if failure is None:
+        checked(victim, started=2)
+    else:
+        assert "Input/output error" in failure["summary"]
+        checked(victim, "Failed", started=0)
 
 
 def _has_ended(victim: Victim) -> bool:

@@ -28,11 +28,11 @@ def test_a_part_killed_at_any_call(lab: Lab, chance: random.Random, tmp_path: Pa
     counted = lab.create(_SHORT, processes=2, nodes=2)
     tracing.lead(counted, part, tmp_path / "counted")
     checked(counted, started=2)
-    for when in tracing.moments(tmp_path / "counted", chance, count, after=_FIRST_WORDS[part]):
+    for moment in tracing.moments(tmp_path / "counted", chance, count, after=_FIRST_WORDS[part]):
         victim = lab.create(_SHORT, processes=2, nodes=2)
-        tracing.lead(victim, part, tmp_path / f"killed-{when}", fault=tracing.KILL, when=when)
+        tracing.lead(victim, part, tmp_path / f"killed-{moment}", fault=tracing.KILL, at=moment)
         victim.wait_end()
-        print(f"killed at call {when}: {tracing.lines(tmp_path / f'killed-{when}')[-1]}")
+        print(f"killed at call {moment}: {tracing.lines(tmp_path / f'killed-{moment}')[-1]}")
         checked(victim, started=2)
 
 
@@ -41,9 +41,9 @@ def test_a_controller_killed_while_it_closes(lab: Lab, chance: random.Random, tm
     """Between the last process's end and the final status: the seal is made again, and true (F52)."""
     counted = lab.create(_SHORT)
     tracing.lead(counted, "runner controller", tmp_path / "counted")
-    for when in tracing.moments(tmp_path / "counted", chance, count, after="closing.json"):
+    for moment in tracing.moments(tmp_path / "counted", chance, count, after="closing.json"):
         victim = lab.create(_SHORT)
-        tracing.lead(victim, "runner controller", tmp_path / f"killed-{when}", fault=tracing.KILL, when=when)
+        tracing.lead(victim, "runner controller", tmp_path / f"killed-{moment}", fault=tracing.KILL, at=moment)
         victim.wait_end()
         checked(victim, started=1)
 
@@ -55,9 +55,9 @@ def test_a_submit_killed_at_any_call(lab: Lab, chance: random.Random, tmp_path: 
     counting = [*tracing.command(tmp_path / "counted"), *argv]
     subprocess.run(counting, cwd=wiring.bundle_folder(), env=lab.environ, check=True, capture_output=True)
     lab.victim(*lab.run_ids()).wait_end()
-    for when in tracing.moments(tmp_path / "counted", chance, count, after=str(lab.workspace.root)):
+    for moment in tracing.moments(tmp_path / "counted", chance, count, after=str(lab.workspace.root)):
         before = set(lab.run_ids())
-        killing = [*tracing.command(tmp_path / "killed", fault=tracing.KILL, when=when), *argv]
+        killing = [*tracing.command(tmp_path / "killed", fault=tracing.KILL, at=moment), *argv]
         subprocess.run(killing, cwd=wiring.bundle_folder(), env=lab.environ, capture_output=True)
         made = set(lab.run_ids()) - before
         assert len(made) <= 1

@@ -7,7 +7,9 @@ import random
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 from runner import wiring
 from sidecar.contract import settings
@@ -42,9 +44,19 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 
 
-def command(log: Path, *, calls: str = CHANGING, fault: str | None = None, when: str | int = 1) -> list[str]:
-    """What stands in front of a command so that its `when`-th call among `calls` meets `fault`."""
-    inject = [] if fault is None else ["-e", f"inject={calls}:{fault}:when={when}"]
+class Moment(NamedTuple):
+    """The `when`-th call of the name `call` that a process makes; strace counts every name for itself."""
+
+    call: str
+    when: int
+
+    def __str__(self) -> str:
+        return f"{self.call}-{self.when}"
+
+
+def command(log: Path, *, calls: str = CHANGING, fault: str | None = None, at: Moment | None = None) -> list[str]:
+    """What stands in front of a command so that it meets `fault` at one moment, and is written down call by call."""
+    inject = [] if at is None else ["-e", f"inject={at.call}:{fault}:when={at.when}"]
     return ["strace", "-o", str(log), "-e", f"trace={calls}", *inject]
 
 
@@ -53,22 +65,22 @@ def lines(log: Path) -> list[str]:
     return [line for line in log.read_text(errors="replace").splitlines() if line[:3] not in ("+++", "---")]
 
 
-def moments(log: Path, chance: random.Random, count: int, *, after: str) -> list[int]:
-    """`count` numbers of calls that a counted run made after it first named `after`, spread over all of them."""
-    first = next(number for number, line in enumerate(lines(log), 1) if after in line)
-    return spread(log, chance, count, first=first)
-
-
-def spread(log: Path, chance: random.Random, count: int, *, first: int = 1) -> list[int]:
-    """`count` numbers of calls that a counted run made from its `first` on, spread over all of them."""
-    total = len(lines(log)) - first + 1
-    count = min(count, total)
-    width = total // count
-    return [first + step * width + chance.randrange(width) for step in range(count)]
+def moments(log: Path, chance: random.Random, count: int, *, after: str = "") -> list[Moment]:
+    """`count` moments of a counted run, spread over all of it from where it first named `after`."""
+    seen: Counter[str] = Counter()
+    found = []
+    for line in lines(log):
+        call = line.partition("(")[0]
+        seen[call] += 1
+        if found or after in line:
+            found.append(Moment(call, seen[call]))
+    count = min(count, len(found))
+    width = len(found) // count
+    return [found[step * width + chance.randrange(width)] for step in range(count)]
 
 
 def lead(
-    victim: Victim, part: str, log: Path, *, calls: str = CHANGING, fault: str | None = None, when: str | int = 1
+    victim: Victim, part: str, log: Path, *, calls: str = CHANGING, fault: str | None = None, at: Moment | None = None
 ) -> None:
     """Leads a run that has no controller, up to the end of the controller; the first `part` of it is traced.
 
@@ -76,14 +88,14 @@ def lead(
     """
     stand_in = log.with_suffix(".sh")
     code = _CODE.format(stand_in=str(stand_in), bundle=str(wiring.bundle_folder()))
-    inject = "" if fault is None else f"-e inject={calls}:{fault}:when={when}"
+    inject = "" if at is None else f"-e inject={at.call}:{fault}:when={at.when}"
     stand_in.write_text(
         _STAND_IN.format(
             part=part,
             once=shlex.quote(str(log.with_suffix(".once"))),
             log=shlex.quote(str(log)),
             calls=shlex.quote(calls),
-            inject=inject.replace("?", "\\?"),
+            inject=inject,
             python=shlex.quote(sys.executable),
             code=shlex.quote(code),
         )
