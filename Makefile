@@ -41,7 +41,7 @@ chaos: $(VENV)/.test  ## run the long tests that kill things at random
 	$(VENV_PYTHON) -m pytest -m chaos $(PYTEST_ARGS)
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find runner sidecar tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A folder without a working pip is what an interrupted set-up leaves: it is made anew.
