@@ -14,7 +14,7 @@ class Belongings:
 
     def __init__(self, *, foreign: Iterable[str]) -> None:
         """`foreign` are names in /dev/shm from before the run: used or not, they are not the run's."""
-        self._foreign = frozenset(foreign)
+        self.foreign = frozenset(foreign)
         self.segments: Set[str] = set()
         self.pids: Set[int] = set()
 
@@ -22,11 +22,15 @@ class Belongings:
         """Notes the shared memory that `pids` use now."""
         found = list(pids)
         self.pids.update(found)
-        self.segments |= shared_memory.used_by(found) - self._foreign
+        self.segments |= shared_memory.used_by(found) - self.foreign
 
     def to_record(self) -> Dict[str, Any]:
         """As the supervisor hands it to the release step."""
-        return {"segments": sorted(self.segments), "pids": sorted(self.pids)}
+        return {
+            "segments": sorted(self.segments),
+            "pids": sorted(self.pids),
+            "foreign": sorted(self.foreign),
+        }
 
 
 def take(
@@ -39,6 +43,7 @@ def take(
     table = processes.read_table()
     remaining = processes.of_run(mark, supervisor=supervisor, spared=spared)
     still_used = shared_memory.used_by(pid for pid in table if pid not in remaining)
+    belongings.segments |= shared_memory.left_by_mpi(belongings.foreign)
     removed = shared_memory.remove_left(belongings.segments, still_used)
     removed += shared_memory.remove_system_v(belongings.pids)
     segments = _left_segments(belongings, still_used)

@@ -11,6 +11,8 @@ from typing import Dict, Iterable, List, Set
 POSIX_FOLDER = Path("/dev/shm")  # noqa: S108 - the place of POSIX shared memory on Linux, not a temporary file of ours
 _SYSV_TABLE = Path("/proc/sysvipc/shm")
 _IPC_RMID = 0
+# MPICH; Open MPI 5 and 4. Their names are random, so nobody else makes them.
+_MPI_PREFIXES = ("mpich_shm_", "mpich_shar_", "sm_segment.", "vader_segment.")
 _DELETED = " (deleted)"
 
 
@@ -32,6 +34,14 @@ def used_by(pids: Iterable[int]) -> Set[str]:
     for pid in pids:
         found |= _mapped(pid) | _opened(pid)
     return {name for name in found if "/" not in name}
+
+
+def left_by_mpi(foreign: Iterable[str]) -> Set[str]:
+    """Names of segments that an MPI made since the run began: ranks that are killed while MPI starts leave them.
+
+    Whoever still uses one must be found by `used_by` before it is removed.
+    """
+    return {name for name in list_names() if name.startswith(_MPI_PREFIXES)} - set(foreign)
 
 
 def _mapped(pid: int) -> Set[str]:

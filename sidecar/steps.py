@@ -162,7 +162,7 @@ def collector(node: Node, folder: str) -> collect.Collector:
 
 
 def _take_census(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
-    belongings = census.Belongings(foreign=())
+    belongings = census.Belongings(foreign=body["belongings"]["foreign"])
     belongings.segments = set(body["belongings"]["segments"])
     belongings.pids = set(body["belongings"]["pids"])
     return census.take(

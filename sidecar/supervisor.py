@@ -46,6 +46,8 @@ _LAUNCH_LIMIT_S = 60.0
 _SETTLE_S = 0.2
 # Processes that a script left running in the background get this long after it ended.
 _LINGER_S = 1.0
+# Looks at what the processes use: often while they start, seldom while they go on.
+_FIRST_LOOK_S = 0.1
 _LOOK_S = 10.0
 
 
@@ -70,6 +72,7 @@ class Supervisor:
         self._failed_at: Optional[float] = None
         self._idle_since: Optional[float] = None
         self._next_look = 0.0
+        self._look_pause_s = _FIRST_LOOK_S
         self._mpi: Optional[Mapping[str, Any]] = None
         self._launch_deadline = 0.0
         self._is_leaving = False
@@ -117,6 +120,7 @@ class Supervisor:
         due = [_IDLE_S]
         now = time.monotonic()
         if self._watch.running_names:
+            due.append(self._next_look - now)
             if self._failed_at is not None and self._stop.stage is stopping.Stage.IDLE:
                 due.append(self._failed_at + _SETTLE_S - now)
             if self._deadline is not None:
@@ -358,7 +362,8 @@ class Supervisor:
         """Notes what the processes use, and tells when one was stopped or goes on."""
         if not now and time.monotonic() < self._next_look:
             return
-        self._next_look = time.monotonic() + _LOOK_S
+        self._look_pause_s = min(self._look_pause_s * 2, _LOOK_S)
+        self._next_look = time.monotonic() + self._look_pause_s
         if not self._watch.running_names:
             return
         self._belongings.look(processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps))

@@ -185,7 +185,7 @@ def _runner(
 
 def _collector(stage: Stage, flood: _Flood, ranks: _Ranks, expected: Sequence[str]) -> Callable[[Sample], None]:
     def collect(_: Sample) -> None:
-        (folder,) = list(stage.workspace.runs.iterdir())
+        folder = max(stage.workspace.runs.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         layout = RunLayout(folder)
         ranks.cpu_s.append(flood.read_cpu_s())
         ranks.wall_s.append(_own_wall_s(layout, flood.ranks))

@@ -214,3 +214,13 @@ def test_an_environment_without_mpi_is_told(command: Command, tmp_path_factory: 
     )
     assert done.returncode == 3, done.stdout + done.stderr
     assert "no mpiexec or mpirun" in done.stdout
+
+
+@pytest.mark.mpi
+def test_no_shared_memory_of_a_killed_mpi_is_left(command: Command) -> None:
+    """MPICH's segments outlive killed ranks; the census removes them, and only what came with the run."""
+    before = set(os.listdir("/dev/shm"))
+    _config(command, "kill", _own_python())
+    assert command.run("submit", "mpi.yml", "--show-output").returncode == 100
+    made = {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("mpich_")}
+    assert made == set()
