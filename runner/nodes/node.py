@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -75,8 +74,10 @@ class Node:
             self._orders[name] = {"order": name, "verb": verb.value, **(body or {})}
             link = self._link
         if link is not None:
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 self._send(link, json_frame(FrameKind.ORDER, self._orders[name]))
+            except (OSError, ValueError):
+                link.close()  # The next link begins with every open order.
 
     def has_accepted(self, name: str) -> bool:
         """Whether the node has the order in a file of its own."""
@@ -115,7 +116,7 @@ class Node:
         """Serves one link to its end; says whether the node had answered at all."""
         has_answered = False
         try:
-            while (frame := read_frame(link.incoming)) is not None:
+            while not self.is_removed and (frame := read_frame(link.incoming)) is not None:
                 if frame.kind is FrameKind.HELLO:
                     self._greet(link, frame.body)
                     has_answered = True
