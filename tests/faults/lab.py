@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -269,9 +269,9 @@ class Lab:
             **{"timeout": 60, **options},
         )
 
-    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        """`runner ...` in this workspace, started."""
-        argv = [sys.executable, "-m", "runner", *arguments]
+    def popen(self, *arguments: str, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[bytes]:
+        """`runner ...` in this workspace, behind the words of `prefix`, started."""
+        argv = [*prefix, sys.executable, "-m", "runner", *arguments]
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         return subprocess.Popen(argv, env=self.environ, cwd=submission.wiring.bundle_folder(), **{**silent, **options})
 

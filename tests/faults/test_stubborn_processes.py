@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -149,3 +151,41 @@ def test_a_fork_bomb_within_its_limit(lab: Lab) -> None:
     victim.wait_log(b"full")
     victim.cancel()
     checked(victim, "Canceled", started=1)
+
+
+@pytest.fixture
+def small_cgroup() -> Iterator[Path]:
+    """A control group that may hold 40 processes; cgroup.procs in it takes pids."""
+    parents = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
+    parent = next((one for one in parents if (one / "cgroup.procs").exists()), None)
+    if parent is None:
+        pytest.skip("no control group of processes is mounted")
+    folder = parent / f"fault-{os.getpid()}"
+    folder.mkdir()
+    try:
+        (folder / "pids.max").write_text("40")
+        yield folder
+    finally:
+        wait_until(lambda: (folder / "cgroup.procs").read_text() == "", limit_s=10, what="an empty control group")
+        folder.rmdir()
+
+
+@pytest.mark.root
+def test_a_fork_bomb_among_the_runners_own_processes(lab: Lab, small_cgroup: Path) -> None:
+    """The bomb leaves no process for controller, agent and supervisor either: they stay, and a cancel works (F23)."""
+    bomb = (
+        "import os, time\n"
+        "while True:\n"
+        "    try:\n"
+        "        if os.fork() == 0: time.sleep(600)\n"
+        "    except OSError:\n"
+        "        os.write(1, b'full\\n'); time.sleep(1)\n"
+    )
+    victim = lab.create(bomb, grace_s=0.5)
+    argv = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(small_cgroup / "cgroup.procs")]
+    controller = lab.popen("controller", victim.run_id, prefix=argv)
+    victim.wait_log(b"full")
+    assert lab.command("status", victim.run_id).returncode == 0
+    victim.cancel()
+    checked(victim, "Canceled", started=1)
+    assert controller.wait(timeout=20) == 0
