@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.10; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$p" && break; done)
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check install --quiet
 PYTEST_ARGS ?=
+SEED ?= $(shell date +%s)
 
 .PHONY: help demo test lint format bench chaos clean
 
@@ -37,8 +38,8 @@ format: $(VENV)/.lint  ## put everything into the format that lint asks for
 bench: $(VENV)/.test  ## measure against other launchers; a table, and JSON beside it
 	$(VENV_PYTHON) -m tests.benchmarks.run
 
-chaos: $(VENV)/.test  ## run the long tests that kill things at random
-	$(VENV_PYTHON) -m pytest -m chaos $(PYTEST_ARGS)
+chaos: $(VENV)/.test  ## run the long tests that kill things at random; SEED=n repeats one
+	SCRIPTRUN_SEED=$(SEED) $(VENV_PYTHON) -m pytest -m chaos tests/faults $(PYTEST_ARGS)
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
 	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
