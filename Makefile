@@ -39,7 +39,7 @@ bench: $(VENV)/.test  ## measure against other launchers; a table, and JSON besi
 	$(VENV_PYTHON) -m tests.benchmarks.run
 
 chaos: $(VENV)/.test  ## run the long tests that kill things at random; SEED=n repeats one
-	SCRIPTRUN_SEED=$(SEED) $(VENV_PYTHON) -m pytest -m chaos tests/faults $(PYTEST_ARGS)
+	SCRIPTRUN_SEED=$(SEED) $(VENV_PYTHON) -m pytest -m chaos $(PYTEST_ARGS)
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
 	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
