@@ -132,7 +132,8 @@ class Controller:
             run.failure.parent.mkdir(parents=True, exist_ok=True)
             publish.write_whole(run.failure, publish.to_json(failure) + b"\n")
         manifest.seal(run, incomplete=self._incomplete(census))
-        self._record = dataclasses.replace(self._record, failure=failure, census=dict(census))
+        warnings = (*self._record.warnings, *job_release.warnings(census))
+        self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
         self._enter(status)
 
     def _incomplete(self, census: Mapping[str, Any]) -> dict[str, str]:

@@ -162,7 +162,10 @@ class Agent:
         self._send(json_frame(FrameKind.ACCEPTED, {"order": name}))
 
     def _quit(self, name: str, body: Dict[str, Any]) -> None:
-        """Lets the supervisor go and removes the node's folder for this run; the last thing an agent does."""
+        """Lets the supervisor go and removes the node's folder for this run; the last thing an agent does.
+
+        With `keep` in the order the folder stays: it has what could not be collected.
+        """
         self._is_leaving = True
         if self._layout.plan.exists():
             publish.create_once(self._layout.order(name), publish.to_json(body))
@@ -171,8 +174,11 @@ class Agent:
             while lock.holder(self._layout.supervisor_lock) is not None and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
-        self._remove()
-        self._send(json_frame(FrameKind.ACCEPTED, {"order": name, "is_removed": not self._layout.root.exists()}))
+        is_kept = bool(body.get("keep"))
+        if not is_kept:
+            self._remove()
+        is_removed = is_kept or not self._layout.root.exists()
+        self._send(json_frame(FrameKind.ACCEPTED, {"order": name, "is_removed": is_removed}))
 
     def _remove(self) -> None:
         """Takes the folder away in one step: in half a folder the next agent would begin anew what is over."""

@@ -63,6 +63,7 @@ class Supervisor:
         self._watch = ProcessWatch(layout)
         self._belongings = census.Belongings(foreign=())
         self._steps: Dict[int, Verb] = {}
+        self._begun_again: Set[Verb] = set()
         self._carried_out: Set[str] = set()
         self._reserved: Optional[ports.ReservedPorts] = None
         self._port_numbers: List[int] = []
@@ -249,21 +250,24 @@ class Supervisor:
         self._steps[pid] = verb
 
     def _finish_step(self, verb: Verb, status: int) -> None:
-        for record in publish.read_records(self._layout.events):
-            if record["event"] == events.STEP and record["step"] == verb.value and record["state"] == events.DONE:
-                self._note_results(record)
-        if status != 0:
+        """Takes what the step said of its end; one that was killed before it could say anything begins again, once."""
+        told = [
+            record
+            for record in publish.read_records(self._layout.events)
+            if record["event"] == events.STEP and record["step"] == verb.value and record["state"] != events.BEGUN
+        ]
+        if told:
+            self._note_results(told[-1])
+        elif verb not in self._begun_again:
+            self._begun_again.add(verb)
+        else:
             self._carried_out.add(ORDER_NAMES[verb])
-            if os.WIFSIGNALED(status) and ORDER_NAMES[verb] in self._carried_out:
-                name = wrapper.signal_name(os.WTERMSIG(status))
-                events.append(
-                    self._layout.events,
-                    events.STEP,
-                    step=verb.value,
-                    state=events.FAILED,
-                    message=f"the {verb.value} step was killed by {name}",
-                    hint=None,
-                )
+            number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            how = f"was killed by {wrapper.signal_name(number)}" if number else "could not tell how it ended"
+            message = f"the {verb.value} step {how}"
+            events.append(
+                self._layout.events, events.STEP, step=verb.value, state=events.FAILED, message=message, hint=None
+            )
         bell.ring(self._layout.agent_bell)
 
     # Processes

@@ -52,9 +52,24 @@ def run(context: RunContext, stage: Stage) -> dict[str, Any]:
 
 def dismiss(stage: Stage, census: Mapping[str, Any]) -> None:
     """Lets the nodes go: supervisors end, folders are removed, except where release could not collect everything."""
-    released = [node for node in stage.fleet if "problem" not in census.get(node.node_id, {"problem": ""})]
-    for node in released:
-        stage.say(node.node_id, "Releasing the node")
-        node.order(ORDER_NAMES[Verb.QUIT], Verb.QUIT)
+    left = []
+    for node in stage.fleet:
+        found = census.get(node.node_id, {"problem": ""})
+        if "problem" in found and "kept" not in found:
+            continue
+        is_kept = "kept" in found
+        stage.say(node.node_id, "Releasing the node" + (f"; kept: {found['kept']}" if is_kept else ""))
+        node.order(ORDER_NAMES[Verb.QUIT], Verb.QUIT, {"keep": True} if is_kept else None)
         node.open()
-    stage.fleet.wait(lambda: all(node.is_removed for node in released), limit_s=_QUIT_LIMIT_S, heeds_cancel=False)
+        left.append(node)
+    stage.fleet.wait(lambda: all(node.is_removed for node in left), limit_s=_QUIT_LIMIT_S, heeds_cancel=False)
+
+
+def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a person must know of nodes that could not be released: their outputs may be incomplete."""
+    sentence = "{node}: outputs may be incomplete: {problem}{kept}"
+    return tuple(
+        sentence.format(node=node, problem=found["problem"], kept=f"; the rest is in {found['kept']}/work")
+        for node, found in sorted(census.items())
+        if "problem" in found and "kept" in found
+    )
