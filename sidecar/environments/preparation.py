@@ -109,7 +109,9 @@ def _build_or_share(recipe: _Recipe, slot: Slot, open_log: Callable[[], BinaryIO
             slot.leave_failure(error)
             raise
         except BaseException:
-            # Stopped, or a full disk: no fault of the recipe's, so whoever waits may try.
+            # Stopped, or a full disk: no fault of the recipe's, so whoever waits may try. An interrupt may have come
+            # before Python knew of the installer it had just started.
+            leftovers.end(slot.folder)
             slot.wipe()
             raise
     return False
