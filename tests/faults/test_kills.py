@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 
 import pytest
 
 from tests.faults.invariants import checked
-from tests.faults.lab import COUNTING, Lab, Victim, pause
+from tests.faults.lab import COUNTING, Lab, Victim, pause, wait_until
 
 _KINDS = ("controller", "supervisor", "agent")
 
@@ -41,6 +43,34 @@ def test_all_kinds_killed_at_random(lab: Lab, chance: random.Random) -> None:
     assert _kill_at_random(victim, chance, kinds=_KINDS, count=25, most_s=0.2) > 5
     victim.wait_end()
     checked(victim, started=4)
+
+
+def test_attach_takes_an_orphaned_run_to_its_end(lab: Lab) -> None:
+    """Controller, agents and supervisors all killed at once: `runner attach` goes on and shows every line."""
+    victim = lab.submit(COUNTING.format(lines=120, pause=0.01), processes=2, nodes=2)
+    victim.wait_log(b"5 5 5", 0)
+    victim.wait_log(b"5 5 5", 1)
+    for kind in ("controller", "agent", "agent", "supervisor"):
+        victim.kill(kind)
+    victim.kill("supervisor", 1)
+    attached = lab.command("attach", victim.run_id)
+    assert attached.returncode == 0
+    assert "119 119" in attached.stdout
+    checked(victim, started=2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_terminal_that_is_closed(lab: Lab, number: signal.Signals) -> None:
+    """What a closed terminal, Ctrl-C or a kill of the whole session does to a submit that follows: the run goes on."""
+    config = str(lab.config(COUNTING.format(lines=100, pause=0.01)))
+    following = lab.popen("submit", config, "--show-output", start_new_session=True)
+    wait_until(lambda: bool(lab.run_ids()), what="a run")
+    victim = lab.victim(lab.run_ids()[0])
+    victim.wait_started()
+    os.killpg(following.pid, number)
+    following.wait(timeout=20)
+    victim.wait_end(resumes=False)
+    checked(victim, started=1)
 
 
 @pytest.mark.chaos

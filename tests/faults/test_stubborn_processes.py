@@ -93,6 +93,22 @@ def test_a_cancel_before_the_start(lab: Lab) -> None:
     checked(victim, "Canceled", started=0)
 
 
+@pytest.mark.parametrize("killed", [(), ("controller", "supervisor", "agent")], ids=["watched", "all killed"])
+def test_the_time_limit_holds(lab: Lab, killed: tuple[str, ...]) -> None:
+    """max_run_duration_seconds counts from the start, whoever is killed meanwhile, and is named as the cause."""
+    victim = lab.submit(_DEAF, grace_s=0.5, max_run_duration_seconds=2)
+    victim.wait_log(b"up")
+    for kind in killed:
+        victim.kill(kind)
+    victim.wait_end(limit_s=20)
+    record = checked(victim, "Failed", started=1)
+    assert record.failure is not None
+    assert record.failure["first"]["kind"] == "timeout"
+    stopping = next(event for event in victim.events() if event["event"] == "stopping")
+    started = next(event for event in victim.events() if event["event"] == "started")
+    assert 1.5 <= (stopping["monotonic_ns"] - started["monotonic_ns"]) / 1e9 <= 5.0
+
+
 def test_cancels_from_several_sides(lab: Lab) -> None:
     """Commands that cancel at once all see the same end."""
     victim = lab.submit(_DEAF, processes=2, nodes=2, grace_s=0.5)
