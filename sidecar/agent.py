@@ -157,6 +157,8 @@ class Agent:
         if body["verb"] == "quit":
             self._quit(name, body)
             return
+        if self._plan is None:
+            return  # The plan was refused: there is nobody to carry an order out, and no folder to keep it in.
         publish.create_once(self._layout.order(name), publish.to_json(body))
         bell.ring(self._layout.bell)
         self._send(json_frame(FrameKind.ACCEPTED, {"order": name}))

@@ -12,6 +12,8 @@ PHASE = "job release"
 # Collecting may copy gigabytes; a node that is lost must not hold up the end for ever.
 _RELEASE_LIMIT_S = 3600.0
 _QUIT_LIMIT_S = 30.0
+# A node that never answered probably never will; one that is only slow does within this.
+_UNREACHED_LIMIT_S = 5.0
 
 
 def plan(context: RunContext) -> PhasePlan:
@@ -52,17 +54,16 @@ def run(context: RunContext, stage: Stage) -> dict[str, Any]:
 
 def dismiss(stage: Stage, census: Mapping[str, Any]) -> None:
     """Lets the nodes go: supervisors end, folders are removed, except where release could not collect everything."""
-    left = []
     for node in stage.fleet:
         found = census.get(node.node_id, {"problem": ""})
-        if "problem" in found and "kept" not in found:
-            continue
         is_kept = "kept" in found
         stage.say(node.node_id, "Releasing the node" + (f"; kept: {found['kept']}" if is_kept else ""))
+        # Also where no answer came yet: a node that takes its plan this late must not wait for orders for ever.
         node.order(ORDER_NAMES[Verb.QUIT], Verb.QUIT, {"keep": True} if is_kept else None)
         node.open()
-        left.append(node)
-    stage.fleet.wait(lambda: all(node.is_removed for node in left), limit_s=_QUIT_LIMIT_S, heeds_cancel=False)
+    is_reached = all("problem" not in found or "kept" in found for found in census.values())
+    limit_s = _QUIT_LIMIT_S if is_reached else _UNREACHED_LIMIT_S
+    stage.fleet.wait(lambda: all(node.is_removed for node in stage.fleet), limit_s=limit_s, heeds_cancel=False)
 
 
 def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:

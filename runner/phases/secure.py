@@ -35,13 +35,15 @@ def run(context: RunContext, stage: Stage) -> None:
     for node in stage.fleet:
         if node.has_accepted("plan") and node.hello is not None:
             stage.say(node.node_id, f"Agent answers: pid {node.hello['pid']}, Python {node.hello['python']}")
-    missing = next((node for node in stage.fleet if not node.has_accepted("plan")), None)
-    if missing is not None:
-        why = missing.problem.message if missing.problem else f"no answer within {_READY_LIMIT_S:.0f} s"
-        stage.say(missing.node_id, f"Not secured: {why}")
+    missing = [node for node in stage.fleet if not node.has_accepted("plan")]
+    if missing:
+        # One that said why, before those that were only slower to answer.
+        culprit = min(missing, key=lambda node: (node.refusal is None, node.problem is None))
+        why = culprit.problem.message if culprit.problem else f"no answer within {_READY_LIMIT_S:.0f} s"
+        stage.say(culprit.node_id, f"Not secured: {why}")
         raise PhaseFailed(
             PHASE,
             why,
-            node_id=missing.node_id,
+            node_id=culprit.node_id,
             hint=f"look into {context.run.controller_log}, and at what runner doctor says",
         )

@@ -163,3 +163,18 @@ def test_a_full_tmpdir(lab: Lab, tmp_path: Path) -> None:
         victim = lab.victim(lab.run_ids()[0])
         victim.wait_end()
         checked(victim, started=1)
+
+
+def test_a_node_that_cannot_be_written(lab: Lab, plainly: list[str]) -> None:
+    """One of two nodes has no right to its folder: the run fails and says so, and the other node is let go."""
+    locked = lab.workspace.nodes / "local-1"
+    locked.mkdir(parents=True)
+    locked.chmod(0o500)
+    victim = lab.create(_SCRIPT, processes=2, nodes=2)
+    try:
+        lab.popen("controller", victim.run_id, prefix=plainly).wait(timeout=60)
+    finally:
+        locked.chmod(0o700)
+    record = checked(victim, "Failed", started=0)
+    assert record.failure is not None
+    assert f"{victim.node(1).root}: Permission denied" in record.failure["summary"]
