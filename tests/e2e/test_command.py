@@ -145,7 +145,10 @@ def test_a_cancel_before_anything_started(command: Command) -> None:
 
 def test_closing_the_terminal_changes_nothing(command: Command) -> None:
     """SIGHUP to the session of the submitter, SIGINT to its group: the run goes on to its end."""
-    command.write("count.py", "import time\nfor n in range(40): print(n, flush=True); time.sleep(0.05)\n")
+    command.write(
+        "count.py",
+        "import os, time\nfor n in range(40): print(n, flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\n",
+    )
     command.write("count.yml", "script: count.py\n")
     follower = command.popen("submit", "count.yml", "--show-output", start_new_session=True)
     wait_until(lambda: bool(command.runs()) and not command.runs()[0].startswith("."), what="a run")
@@ -158,6 +161,7 @@ def test_closing_the_terminal_changes_nothing(command: Command) -> None:
     second = command.popen("attach", "last", start_new_session=True)
     os.killpg(second.pid, signal.SIGHUP)
     second.communicate(timeout=20)
+    (command.workspace.node("local-0", run.root.name).work / "go").touch()
     wait_until(lambda: read_record(run).status.is_terminal, what="the end")
     assert read_record(run).status.value == "Completed"
     assert run.driver_log(None).read_text().split() == [str(number) for number in range(40)]
