@@ -94,8 +94,7 @@ def _check_no_strays(victim: Victim) -> None:
     """I4: no temporary file in the run, none in the workspace."""
     files = [path for path in victim.run.root.rglob("*") if path.name.endswith(".tmp")]
     assert files == [], "left behind by a killed process"
-    nodes = victim.workspace.nodes
-    assert not nodes.exists() or [path for path in nodes.rglob("*") if victim.run_id in path.name] == []
+    assert list(victim.workspace.nodes.glob(f"*/*{victim.run_id}*")) == []
 
 
 def _check_manifest(victim: Victim) -> None:
