@@ -206,7 +206,7 @@ def test_a_stopped_builder_stops_its_installer(tmp_path: Path) -> None:
     builder = _start_builder(tmp_path, _tiny(tmp_path), log.name)
     _wait_until(lambda: log.exists() and _marked(tmp_path))
     builder.send_signal(signal.SIGINT)
-    builder.communicate(timeout=30)
+    assert builder.communicate(timeout=30)[0] == ""
     assert _left(tmp_path / "cache") == []
     assert _marked(tmp_path) == []
     assert not list((tmp_path / "cache").glob("*.failed"))
