@@ -134,8 +134,10 @@ def test_a_cache_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
 
 
 _BUILD = """
-import json, pathlib, sys
+import json, pathlib, signal, sys
 from sidecar.environments import BuildFailed, prepare
+# A shell that runs the tests in the background makes them ignore Ctrl-C, and whoever they start as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 spec, cache, log = json.loads(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
 try:
     print(json.dumps(prepare(spec, cache=cache, open_log=lambda: open(log, "ab", buffering=0))))
