@@ -93,7 +93,7 @@ class Collector:
         """Whether nothing more is to be tried for `source` in this round."""
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(source, target, follow_symlinks=False)
+            _link(source, target)
         except (FileExistsError, NotADirectoryError):
             return False  # Another node was faster, or has a file where this one has a folder.
         except FileNotFoundError:
@@ -102,7 +102,7 @@ class Collector:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
                 raise
             if is_final:
-                shutil.copy2(source, target, follow_symlinks=False)
+                _copy(source, target)
             return is_final
         return True
 
@@ -123,6 +123,41 @@ class Collector:
         with contextlib.suppress(FileExistsError):
             os.symlink(aim, target)
         return []
+
+
+def _link(source: Path, target: Path) -> None:
+    """Links the very file that was looked at: a script may put a link to anything in its place at any moment.
+
+    Raises FileNotFoundError where it has done so, or has removed the file.
+    """
+    if not hasattr(os, "O_PATH"):  # macOS: nothing names an open file there.
+        os.link(source, target, follow_symlinks=False)
+        return
+    descriptor = os.open(source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError(errno.ENOENT, "no longer a file", os.fspath(source))
+        # open(2), O_TMPFILE: this way to name a descriptor needs no right that the file's owner lacks. Python makes
+        # the system call that follows the name only where a folder's descriptor is given; the path does not need it.
+        os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=descriptor, follow_symlinks=True)
+    finally:
+        os.close(descriptor)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies the file, where it still is one."""
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOENT):
+            return  # Replaced by a link, or removed, since it was looked at.
+        raise
+    with os.fdopen(descriptor, "rb") as incoming:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(target, flags, stat.S_IMODE(status.st_mode)), "wb") as outgoing:
+                shutil.copyfileobj(incoming, outgoing)
 
 
 def _lstat(path: Path) -> Optional[os.stat_result]:
