@@ -49,6 +49,18 @@ def _ddp() -> str | None:
     return None if importlib.util.find_spec("torch") else "torch is not installed (pip install 'scriptrun[ddp]')"
 
 
+def _lab() -> str | None:
+    """Whether hosts can be made of namespaces; looked at by making one."""
+    if os.geteuid() != 0:
+        return "needs root"
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in ("sshd", "ip", "iptables", "unshare", "nsenter") if not shutil.which(name, path=path)]
+    if missing:
+        return f"{', '.join(missing)} not installed (apt install openssh-server iproute2 iptables util-linux)"
+    made = subprocess.run(["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "true"], capture_output=True)
+    return None if made.returncode == 0 else "namespaces may not be made here (needs a real machine's root)"
+
+
 def _network() -> str | None:
     """Whether pip gets an answer from its package index: a tiny package that nothing else needs."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--timeout", "5", "--retries", "1"]
@@ -64,6 +76,7 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "mpi_debian": ("runs Debian's Open MPI", _mpi_debian),
     "conda": ("builds a conda environment", _conda),
     "ddp": ("runs PyTorch processes", _ddp),
+    "lab": ("runs against hosts made of namespaces (tests/lab)", _lab),
     "network": ("builds environments from the package index", _network),
 }
 # Left out of `make test`; each has a command of its own.

@@ -1,0 +1,256 @@
+"""A lab: a switch, hosts, and the submitter's files, in one folder, with a record by which others find and clear it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sidecar.contract import publish
+from tests.lab import users
+from tests.lab.cache import cache_folder
+from tests.lab.command import LabError
+from tests.lab.faults import Faults
+from tests.lab.host import Host
+from tests.lab.network import MOST_HOSTS, Subnet, Switch
+from tests.lab.options import HostOptions
+from tests.lab.process import Process
+from tests.lab.submitter import Submitter
+
+_BASE = Path("/tmp")
+_PREFIX = "scriptrun-lab-"
+_RECORD = "lab.json"
+
+
+class Laboratory:
+    """Hosts that can be reached from this machine; use it in a `with`, or call `close`.
+
+    Everything belongs to the process that made it and goes when that process ends, however it ends; only the folder
+    may stay, until the next lab of this machine or `python -m tests.lab clean` sweeps it.
+    """
+
+    def __init__(self, folder: Path, owner: Process, switch: Switch, hosts: Mapping[str, Host]) -> None:
+        self.folder = folder
+        self.owner = owner
+        self.switch = switch
+        self.hosts = dict(hosts)
+        self.submitter = Submitter(folder / "submitter", self.hosts)
+        self.faults = Faults(self)
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._record_lock = threading.Lock()
+
+    @classmethod
+    def start(cls, hosts: int | Sequence[HostOptions], options: HostOptions | None = None) -> Laboratory:
+        """A lab with so many hosts, lab1, lab2, ..., all with `options`; or one host an entry of a sequence."""
+        if isinstance(hosts, int):
+            hosts = [options or HostOptions()] * hosts
+        if not 1 <= len(hosts) <= MOST_HOSTS:
+            raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {len(hosts)}")
+        sweep()
+        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_BASE))
+        owner = Process.of(os.getpid())
+        _write_record(folder, {"owner": owner, "link": None, "holder": None, "hosts": []})
+        with _pidfd(owner) as owner_fd:
+            switch, holder = Switch.start(owner_fd)
+            made = {
+                (name := f"lab{index + 1}"): Host(
+                    folder / name, index=index, name=name, subnet=switch.subnet, options=one
+                )
+                for index, one in enumerate(hosts)
+            }
+            lab = cls(folder, owner, switch, made)
+            lab._holder = holder
+            try:
+                lab._record()
+                lab._furnish()
+                lab.power_on(*made.values())
+            except BaseException:
+                lab.close()
+                raise
+        return lab
+
+    @classmethod
+    def attach(cls, folder: Path) -> Laboratory:
+        """The lab of another process, to be changed but not closed by this one."""
+        record = _read_record(folder)
+        if record is None or record["link"] is None:
+            raise LabError(f"{folder} holds no lab")
+        subnet = Subnet(record["subnet"])
+        hosts = {}
+        for entry in record["hosts"]:
+            options = HostOptions(**{name: _frozen(value) for name, value in entry["options"].items()})
+            host = Host(
+                folder / entry["name"], index=entry["index"], name=entry["name"], subnet=subnet, options=options
+            )
+            host.init = Process(*entry["init"]) if entry["init"] else None
+            host.unshare = Process(*entry["unshare"]) if entry["unshare"] else None
+            hosts[host.name] = host
+        return cls(folder, Process(*record["owner"]), Switch(subnet, Process(*record["holder"])), hosts)
+
+    def __enter__(self) -> Laboratory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getitem__(self, host: str | int) -> Host:
+        """A host by its name or by its index from 0."""
+        return list(self.hosts.values())[host] if isinstance(host, int) else self.hosts[host]
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self.hosts.values())
+
+    def __len__(self) -> int:
+        return len(self.hosts)
+
+    def find(self, host: str | int | Host) -> Host:
+        """The host that is meant."""
+        return host if isinstance(host, Host) else self[host]
+
+    def power_on(self, *hosts: Host) -> None:
+        """Switches hosts on, all at once; returns when every sshd listens."""
+        for host in hosts:
+            host.plan_boot(home=self._homes(host), shown=self._shown())
+        with _pidfd(self.owner) as owner_fd:
+            for host in hosts:
+                host.begin(owner_fd=owner_fd, inside_switch=self.switch.inside)
+            born = {host.index: host.wait_born() for host in hosts}
+        self._record()
+        self.switch.plug(born)
+        for host in hosts:
+            host.release()
+        for host in hosts:
+            host.wait_up()
+
+    def power_off(self, *hosts: Host) -> None:
+        """Takes the power away: nothing is said to whoever was connected."""
+        for host in hosts:
+            self.switch.unplug(host.index)
+        for host in hosts:
+            host.power_off()
+        self._record()
+
+    def close(self) -> None:
+        """Ends every process of the lab, and removes its link and its folder; closing twice is closing once."""
+        if not self.folder.exists():
+            return
+        for host in self:
+            host.power_off()
+        self.switch.end()
+        if self._holder is not None:
+            self._holder.wait(timeout=10)
+        shutil.rmtree(self.folder)
+
+    def _furnish(self) -> None:
+        """Writes the files of every host and of the submitter."""
+        self.submitter.make_identity()
+        addresses = {"submitter": self.switch.subnet.submitter} | {host.name: host.address for host in self}
+        public_key = self.submitter.public_key
+        for host in self:
+            host.write_files(addresses=addresses, public_key=public_key)
+            homes = self._homes(host)
+            if host.options.home_size_bytes is None:
+                users.make_homes(homes, host.people, bashrc=host.options.bashrc)
+        self.submitter.write_files()
+        self.submitter.compute_file()
+
+    def _homes(self, host: Host) -> Path:
+        """What this host shows as /home."""
+        return host.own_homes if host.options.home is None else self.folder / "shared-homes" / host.options.home
+
+    def _shown(self) -> list[Path]:
+        """Folders of the cache that jobs on the hosts may use."""
+        return [path for path in (cache_folder() / "python",) if path.is_dir()]
+
+    def _record(self) -> None:
+        """Writes down what would have to be cleared."""
+        hosts = [
+            {
+                "name": host.name,
+                "index": host.index,
+                "options": dataclasses.asdict(host.options),
+                "init": host.init,
+                "unshare": host.unshare,
+            }
+            for host in self
+        ]
+        subnet, holder = self.switch.subnet, self.switch.holder
+        with self._record_lock:
+            _write_record(
+                self.folder,
+                {"owner": self.owner, "subnet": subnet.number, "link": subnet.link, "holder": holder, "hosts": hosts},
+            )
+
+
+def labs() -> list[Path]:
+    """The folders of all labs of this machine whose owner lives, the newest last."""
+    return [folder for folder, is_owned in _folders() if is_owned]
+
+
+def sweep() -> list[Path]:
+    """Clears what labs have left whose owner has died; returns their folders."""
+    swept = []
+    for folder, is_owned in _folders():
+        if is_owned:
+            continue
+        record = _read_record(folder) or {}
+        for entry in record.get("hosts", []):
+            for process in (entry["init"], entry["unshare"]):
+                if process:
+                    Process(*process).end()
+        if record.get("holder"):
+            Process(*record["holder"]).end()
+        shutil.rmtree(folder, ignore_errors=True)
+        swept.append(folder)
+    return swept
+
+
+def _folders() -> Iterator[tuple[Path, bool]]:
+    """(folder, whether its owner lives) of every lab."""
+    for folder in sorted(_BASE.glob(f"{_PREFIX}*"), key=lambda path: path.lstat().st_mtime):
+        record = _read_record(folder)
+        if record is None:  # Its owner is in the name, and is just about to write it, or has died over it.
+            owner = int(folder.name.removeprefix(_PREFIX).partition("-")[0])
+            yield folder, Path(f"/proc/{owner}").exists()
+        else:
+            yield folder, Process(*record["owner"]).is_alive
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    publish.write_whole(folder / _RECORD, publish.to_json(dict(record)))
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads((folder / _RECORD).read_bytes())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def _frozen(value: Any) -> Any:
+    """A value of HostOptions as it was before it was written as JSON."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+@contextlib.contextmanager
+def _pidfd(process: Process) -> Iterator[int]:
+    """A handle on a process that lives."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        if not process.is_alive:
+            raise LabError("the lab's owner has ended")
+        yield handle
+    finally:
+        os.close(handle)
