@@ -69,9 +69,17 @@ class WorkspaceError(UsageError):
 
 
 class MachineError(RunnerError):
-    """A machine could not be reached, or lacks something that the run needs."""
+    """A machine could not be reached, or lacks something that the run needs.
+
+    `is_final`: the cause stays until a person removes it (a changed host key, a refused login, no Python), so that
+    trying again by itself is of no use.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None, is_final: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_final = is_final
 
 
 class EnvironmentBuildError(MachineError):

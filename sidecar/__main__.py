@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from sidecar.contract import settings
+from sidecar.contract.layout import WorkspaceLayout, is_node_id, is_run_id
 
 
 def main(arguments: list[str]) -> int:
     """Runs the part named by the first argument; the node's folder comes in the environment."""
     part = arguments[0] if arguments else ""
-    node_root = os.environ.get(settings.NODE_ROOT, "")
+    node_root = os.environ.get(settings.NODE_ROOT, "") or _place(arguments)
     if part not in ("supervisor", "agent", "rank") or not node_root:
         sys.stderr.write(f"usage: python -m sidecar supervisor|agent|rank RUN_ID, with {settings.NODE_ROOT} set\n")
         return 2
@@ -26,6 +28,18 @@ def main(arguments: list[str]) -> int:
     from sidecar import mpi_rank
 
     return mpi_rank.main(node_root)
+
+
+def _place(arguments: list[str]) -> str:
+    """The node's folder below the work directory that landing left in the environment; empty where there is none."""
+    work = os.environ.get(settings.WORK_DIRECTORY, "")
+    if not work or len(arguments) != 4 or arguments[2] != "--node":
+        return ""
+    _, run_id, _, node_id = arguments
+    if not is_run_id(run_id) or not is_node_id(node_id):
+        return ""
+    os.environ[settings.NODE_ROOT] = str(WorkspaceLayout(Path(work)).node(node_id, run_id).root)
+    return os.environ[settings.NODE_ROOT]
 
 
 if __name__ == "__main__":

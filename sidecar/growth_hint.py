@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import site
 from pathlib import Path
 from typing import Any, Iterable, Optional, Set
+
+from sidecar import extras
 
 _EVENTS = frozenset({"modified", "created", "moved"})
 
@@ -40,7 +41,7 @@ class GrowthHint:
             self._is_usable = False  # No watchdog, or no inotify watches left: polling alone is enough.
 
     def _observe(self) -> Any:
-        site.main()  # The sidecar starts without site-packages, which is faster; watchdog lives there.
+        extras.make_importable()
         from watchdog.observers import Observer
 
         observer = Observer()

@@ -35,10 +35,10 @@ def test_installed_version_is_the_one_in_the_code() -> None:
 
 
 def test_heavy_libraries_are_extras_only() -> None:
-    """torch, paramiko and docker are never installed unasked."""
+    """torch and docker are never installed unasked."""
     always = [line for line in importlib.metadata.requires("scriptrun") or [] if "extra ==" not in line]
     names = {re.split(r"[^\w-]", line)[0].lower() for line in always}
-    assert names == {"click", "pyyaml", "pathspec", "jmespath", "psutil", "watchdog", "mpi4py"}
+    assert names == {"click", "pyyaml", "pathspec", "jmespath", "psutil", "watchdog", "mpi4py", "paramiko"}
 
 
 @pytest.mark.network

@@ -5,6 +5,9 @@
   snapshots/                file contents by hash, and a manifest a snapshot
   environments/<key>/       built virtual environments
   nodes/<node_id>/<run_id>/ NodeLayout of a local node; on an SSH node it lies below that node's work directory
+  bundles/                  what is shipped to nodes, by content hash
+  wheels/                   wheels that a person put there, for nodes that this machine's own packages do not fit
+  known_hosts               keys of machines that a person accepted for this workspace
   compute/<name>.yml
   history.db
 """
@@ -124,6 +127,21 @@ class WorkspaceLayout(NamedTuple):
     def environments(self) -> Path:
         """Virtual environments by content hash, each beside its lock file."""
         return self.root / "environments"
+
+    @property
+    def bundles(self) -> Path:
+        """What is shipped to nodes; on a node, what was shipped to it."""
+        return self.root / "bundles"
+
+    @property
+    def wheels(self) -> Path:
+        """Wheels of psutil and watchdog for nodes that this machine's own do not fit; a person puts them there."""
+        return self.root / "wheels"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Host keys, in the format of OpenSSH's file of that name; only ever appended to."""
+        return self.root / "known_hosts"
 
     @property
     def compute(self) -> Path:
@@ -290,6 +308,11 @@ class RunLayout(NamedTuple):
         return self.state / "cancel.json"
 
     @property
+    def abandon_request(self) -> Path:
+        """Exists once somebody asked not to wait for nodes that are out of reach."""
+        return self.state / "abandon.json"
+
+    @property
     def closing(self) -> Path:
         """How the phases went, and the census by node: once it exists, nothing of the run is started any more."""
         return self.state / "closing.json"
@@ -297,6 +320,24 @@ class RunLayout(NamedTuple):
     def node_events(self, node_id: str) -> Path:
         """JSON lines as they came from one node's supervisor."""
         return self.state / "nodes" / f"{node_id}.jsonl"
+
+    def node_contact(self, node_id: str) -> Path:
+        """Since when a node has been out of reach, and why; absent while it answers."""
+        return self.state / "nodes" / f"{node_id}.contact.json"
+
+    @property
+    def claims(self) -> Path:
+        """JSON lines: which node's file has a path that several nodes may write."""
+        return self.state / "claims.jsonl"
+
+    @property
+    def seals(self) -> Path:
+        """What each node that is reached over a network had at its end."""
+        return self.state / "seals"
+
+    def seal(self, node_id: str) -> Path:
+        """JSON lines: every file of one node with size and sha256, then how many there are."""
+        return self.seals / f"{node_id}.jsonl"
 
     @property
     def time_indexes(self) -> Path:

@@ -18,6 +18,8 @@ MARK_BUILD = "RUNNER_ENVIRONMENT_BUILD"
 
 # From the supervisor to its wrapper and to the code inside the job.
 NODE_ROOT = "RUNNER_NODE_ROOT"
+# On a node that is reached over a network: where the runner keeps its things there, laid out like a workspace.
+WORK_DIRECTORY = "RUNNER_WORK_DIRECTORY"
 RUN_ROOT = "RUNNER_RUN_ROOT"
 PROCESS_NAME = "RUNNER_PROCESS_NAME"
 PROCESS_LOG = "RUNNER_PROCESS_LOG"

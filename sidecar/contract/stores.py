@@ -1,4 +1,4 @@
-"""Builds every file and folder name of the two caches of a workspace: snapshots, and built environments.
+"""Builds every file and folder name of the caches of a workspace: snapshots, built environments, bundles.
 
 snapshots/
   <id>.json                one manifest a snapshot; the id is the sha256 of its bytes
@@ -9,6 +9,12 @@ environments/
   <key>.lock               held (flock) by the one who builds it; never removed
   <key>.failed             why the last build failed, for those who waited for it
   <key>.conda.yml          the conda file of a build under way
+bundles/
+  <sha256>/                on a node: the sidecar, laid out; the name is the hash of the archive it came in
+  <sha256>.partial         on a node: as much of the archive as has arrived
+  <sha256>.<pid>-<8 hex>.new, .broken    being laid out, or found damaged and on its way out
+  <sha256>.zip             where it is sent from: the archive
+  index.json               where it is sent from: which archive fits which nodes, so that it need not be made again
 """
 
 from __future__ import annotations
@@ -69,3 +75,42 @@ class EnvironmentsLayout(NamedTuple):
     def conda_file(self, key: str) -> Path:
         """The conda file of a build under way; the environment's folder may not exist before conda makes it."""
         return self.root / f"{key}.conda.yml"
+
+
+class BundlesLayout(NamedTuple):
+    """The places in a store of bundles, on the side that sends them and on a node."""
+
+    root: Path
+
+    def folder(self, sha256: str) -> Path:
+        """The bundle, laid out: the working directory of every part of the sidecar."""
+        return self.root / sha256
+
+    def partial(self, sha256: str) -> Path:
+        """As much of the archive as has arrived; the next connection goes on from its end."""
+        return self.root / f"{sha256}.partial"
+
+    def archive(self, sha256: str) -> Path:
+        """The archive that is sent."""
+        return self.root / f"{sha256}.zip"
+
+    @property
+    def index(self) -> Path:
+        """Which archive fits which nodes."""
+        return self.root / "index.json"
+
+
+class BundleContents(NamedTuple):
+    """The places inside a bundle."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The size of every file, so that a damaged bundle is found without reading it."""
+        return self.root / "bundle-manifest.json"
+
+    @property
+    def site(self) -> Path:
+        """psutil and watchdog, where they fit the node."""
+        return self.root / "site"
