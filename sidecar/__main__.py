@@ -1,4 +1,7 @@
-"""`python -m sidecar supervisor|agent|rank RUN_ID --node NODE_ID`: started by the runner, never by a person."""
+"""`python -m sidecar supervisor|agent|rank RUN_ID --node NODE_ID`: started by the runner, never by a person.
+
+`python -m sidecar clean` removes from a node what no run there needs.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,10 @@ from sidecar.contract.layout import WorkspaceLayout, is_node_id, is_run_id
 def main(arguments: list[str]) -> int:
     """Runs the part named by the first argument; the node's folder comes in the environment."""
     part = arguments[0] if arguments else ""
+    if part == "clean":
+        from sidecar import clean
+
+        return clean.main(os.environ.get(settings.WORK_DIRECTORY, ""), arguments[1:])
     node_root = os.environ.get(settings.NODE_ROOT, "") or _place(arguments)
     if part not in ("supervisor", "agent", "rank") or not node_root:
         sys.stderr.write(f"usage: python -m sidecar supervisor|agent|rank RUN_ID, with {settings.NODE_ROOT} set\n")

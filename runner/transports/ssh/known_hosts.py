@@ -118,7 +118,7 @@ class KnownHosts:
         return Verdict(standing=Standing.NEW)
 
     def remember(self, name: str, key: HostKey) -> None:
-        """Appends one line to the own file, durably and in one write, unless it is there. Raises OSError."""
+        """Appends one line to the own file, in one write, unless it is there. Raises OSError."""
         with _APPENDING:
             if self.judge(name, key).standing is Standing.KNOWN:
                 return

@@ -1,0 +1,203 @@
+"""Removes from a node's work directory what no run there needs: bundles, snapshots, built environments.
+
+What a run has written is never touched. A run needs its things for as long as its folder is there with a live
+supervisor; whether a supervisor on another machine (a shared home) lives cannot be seen from here: it counts as live.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
+
+from sidecar.contract import lock, publish, snapshot_manifest
+from sidecar.contract.layout import NodeLayout, WorkspaceLayout
+from sidecar.contract.orders import NodePlan, node_plan
+from sidecar.contract.stores import BundlesLayout, EnvironmentsLayout, SnapshotsLayout
+from sidecar.environments.cache import Slot
+
+# What was touched just now may belong to a run that has landed but has no plan yet, or is still arriving.
+_YOUNG_S = 60.0
+
+
+class LiveRun(NamedTuple):
+    """A run that still needs its things on this node."""
+
+    plan: NodePlan
+    events: bytes
+
+
+def main(work_directory: str, arguments: List[str]) -> int:
+    """Cleans up and prints one JSON line; `arguments` are `--node NODE_ID`, the name of this very node."""
+    if not work_directory or len(arguments) != 2 or arguments[0] != "--node":
+        sys.stderr.write("usage: python -m sidecar clean --node NODE_ID, after a landing\n")
+        return 2
+    report = Cleaning(WorkspaceLayout(Path(work_directory)), arguments[1], own_bundle=Path.cwd()).run()
+    sys.stdout.write(json.dumps(report) + "\n")
+    return 0
+
+
+class Cleaning:
+    """One clean-up of one work directory."""
+
+    def __init__(
+        self,
+        work: WorkspaceLayout,
+        node_id: str,
+        *,
+        own_bundle: Optional[Path] = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._work = work
+        self._own_bundle = own_bundle
+        self._now = clock()
+        self._freed = 0
+        self._problems: List[str] = []
+        self._live = list(_live_runs(work, node_id))
+
+    def run(self) -> Dict[str, Any]:
+        """What was removed and kept: counts by kind, bytes, the runs that kept something, problems in words."""
+        removed = {
+            "environments": self._clean_environments(),
+            "snapshots": self._clean_snapshots(),
+            "bundles": self._clean_bundles(),
+        }
+        return {
+            "work_directory": str(self._work.root),
+            "removed": removed,
+            "freed_bytes": self._freed,
+            "live_runs": sorted(live.plan.run_id for live in self._live),
+            "problems": self._problems,
+        }
+
+    def _clean_environments(self) -> int:
+        layout = EnvironmentsLayout(self._work.environments)
+        keys = {name for name in _names(layout.root) if layout.folder(name).is_dir()}
+        count = 0
+        for key in sorted(keys - self._needed_keys(keys)):
+            slot = Slot(layout, key)
+            size = _size_of(slot.folder)
+            held = lock.take(layout.lock(key))
+            if held is None:
+                continue  # Somebody builds it at this moment.
+            try:
+                slot.wipe()
+                layout.failure(key).unlink()
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                self._problems.append(f"{slot.folder}: {error.strerror}")
+                continue
+            finally:
+                held.close()
+            self._freed += size
+            count += 1
+        return count
+
+    def _needed_keys(self, keys: Set[str]) -> Set[str]:
+        """The environments of live runs; all of them where a live run has not said yet which one it has."""
+        needed: Set[str] = set()
+        for live in self._live:
+            named = {key for key in keys if key.encode("ascii", "replace") in live.events}
+            if not named:
+                return keys
+            needed |= named
+        return needed
+
+    def _clean_snapshots(self) -> int:
+        layout = SnapshotsLayout(self._work.snapshots)
+        kept: Set[Path] = set()
+        for live in self._live:
+            manifest = layout.manifest(live.plan.snapshot_id)
+            kept.add(manifest)
+            try:
+                entries = snapshot_manifest.decode(manifest.read_bytes())
+            except (OSError, ValueError):
+                return 0  # It is arriving at this moment, and so are its contents.
+            kept.update(layout.object(entry["sha256"]) for entry in entries if "sha256" in entry)
+        count = 0
+        for path in [path for path in layout.root.rglob("*") if path.is_file() and path not in kept]:
+            if self._is_young(path):
+                continue
+            is_manifest = path.parent == layout.root
+            count += self._remove(path) and is_manifest
+        return count
+
+    def _clean_bundles(self) -> int:
+        layout = BundlesLayout(self._work.bundles)
+        kept = {Path(live.plan.bundle) for live in self._live}
+        count = 0
+        for path in [layout.root / name for name in _names(layout.root)]:
+            is_own = self._own_bundle is not None and path == self._own_bundle and not self._is_touched_since(path)
+            if path not in kept and (is_own or not self._is_young(path)):
+                count += self._remove(path)
+        return count
+
+    def _is_touched_since(self, path: Path) -> bool:
+        """Whether another landing has touched our own bundle after the one that brought us here."""
+        with contextlib.suppress(OSError):
+            return path.stat().st_mtime > self._now
+        return False
+
+    def _is_young(self, path: Path) -> bool:
+        with contextlib.suppress(OSError):
+            return self._now - path.stat().st_mtime < _YOUNG_S
+        return True
+
+    def _remove(self, path: Path) -> bool:
+        size = _size_of(path)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            self._problems.append(f"{error.filename or path}: {error.strerror}")
+            return False
+        self._freed += size
+        return True
+
+
+def _live_runs(work: WorkspaceLayout, node_id: str) -> Iterator[LiveRun]:
+    for name in _names(work.nodes):
+        for run_id in _names(work.nodes / name):
+            node = work.node(name, run_id)
+            plan = _read_plan(node)
+            if plan is not None and (name != node_id or lock.holder(node.supervisor_lock) is not None):
+                try:
+                    yield LiveRun(plan, node.events.read_bytes())
+                except OSError:
+                    yield LiveRun(plan, b"")
+
+
+def _read_plan(node: NodeLayout) -> Optional[NodePlan]:
+    try:
+        record = publish.read_record(node.plan)
+        return None if record is None else node_plan(record)
+    except (OSError, ValueError):
+        return None
+
+
+def _names(folder: Path) -> List[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _size_of(path: Path) -> int:
+    """Bytes on the disk, as `du` counts them, of a file or of all in a folder."""
+    total = 0
+    pending = [path]
+    while pending:
+        place = pending.pop()
+        with contextlib.suppress(OSError):
+            total += place.lstat().st_blocks * 512
+            if place.is_dir() and not place.is_symlink():
+                pending += place.iterdir()
+    return total
