@@ -1,4 +1,4 @@
-# Every target works without root. Each set-up is done once and again when pyproject.toml changes.
+# Every target but lab works without root. Each set-up is done once and again when pyproject.toml changes.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -10,9 +10,10 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python3.10; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$p" && break; done)
 PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check install --quiet
 PYTEST_ARGS ?=
+HOSTS ?= 4
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo test lint format bench chaos clean
+.PHONY: help demo test lint format bench chaos lab clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -40,6 +41,9 @@ bench: $(VENV)/.test  ## measure against other launchers; a table, and JSON besi
 
 chaos: $(VENV)/.test  ## run the long tests that kill things at random; SEED=n repeats one
 	SCRIPTRUN_SEED=$(SEED) $(VENV_PYTHON) -m pytest -m chaos $(PYTEST_ARGS)
+
+lab: $(VENV)/.test  ## start 4 ssh hosts (HOSTS=n) made of namespaces to play with, until Ctrl-C; needs root
+	$(VENV_PYTHON) -m tests.lab start --hosts $(HOSTS)
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
 	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

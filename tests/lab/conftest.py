@@ -1,5 +1,5 @@
 """Every test of the lab may have one."""
 
-from tests.lab.fixtures import lab
+from tests.lab.fixtures import lab, lab_of
 
-__all__ = ["lab"]
+__all__ = ["lab", "lab_of"]

@@ -8,11 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.lab.laboratory import Laboratory
+
+
+@pytest.fixture
+def lab_of() -> Iterator[Callable[..., Laboratory]]:
+    """Starts labs with the arguments of Laboratory.start, for tests that cannot say them in a mark."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(Laboratory.start(*arguments))
 
 
 @pytest.fixture

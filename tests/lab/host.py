@@ -17,6 +17,7 @@ from tests.lab.command import LabError, run
 from tests.lab.network import Subnet
 from tests.lab.options import HostOptions
 from tests.lab.process import Process, first_child
+from tests.lab.rootfs import rootfs
 
 _BASE_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 _LISTENING, _SSH_PORT = "0A", "0016"
@@ -42,11 +43,14 @@ class Host:
         self.name = name
         self.address = subnet.address(index)
         self.options = options
-        self.system = Path("/")
+        self.system = Path("/") if options.rootfs is None else rootfs(options.rootfs)
         # The pid namespace's first process; the one that unshared, which waits for it; None while the power is off.
         self.init: Process | None = None
         self.unshare: Process | None = None
         self._child: subprocess.Popen[str] | None = None
+        # The process that is its long cable, and the same to be waited for where this process started it.
+        self.wire: Process | None = None
+        self.cable: subprocess.Popen[bytes] | None = None
 
     # Files.
 
@@ -164,6 +168,7 @@ class Host:
 
     def power_off(self) -> None:
         """Ends all its processes at once; whoever wants their peers not to notice pulls the cable first."""
+        self.end_wire()
         for process in (self.init, self.unshare):
             if process is not None:
                 process.end()
@@ -173,6 +178,14 @@ class Host:
                 if stream is not None:
                     stream.close()
         self.init = self.unshare = self._child = None
+
+    def end_wire(self) -> None:
+        """Ends the process that is its long cable; the port hangs loose then."""
+        if self.wire is not None:
+            self.wire.end()
+        if self.cable is not None:
+            self.cable.wait(timeout=10)
+        self.wire = self.cable = None
 
     # What happens on it.
 
@@ -226,6 +239,8 @@ class Host:
 
     def set_sshd(self, *, is_up: bool) -> None:
         """Starts the listener or stops it; sessions go on."""
+        if self.listens() == is_up:
+            return
         os.kill(self.running.pid, signal.SIGUSR1 if is_up else signal.SIGUSR2)
         self.wait_sshd(is_listening=is_up)
 

@@ -75,15 +75,20 @@ class Sshd:
         self._argv: list[str] = boot["sshd"]
         self._environment: dict[str, str] = boot["environment"]
         self.pid: int | None = None
+        self._is_to_return = False
 
     def start(self) -> None:
-        if self.pid is None:
+        if self.pid is not None:
+            self._is_to_return = True  # One that was told to end may not have ended yet.
+        else:
+            self._is_to_return = False
             self.pid = os.fork()
             if self.pid == 0:
                 os.setsid()
                 os.execve(self._argv[0], self._argv, self._environment)
 
     def stop(self) -> None:
+        self._is_to_return = False
         if self.pid is not None:
             os.kill(self.pid, signal.SIGTERM)
 
@@ -98,6 +103,8 @@ class Sshd:
                 return
             if pid == self.pid:
                 self.pid = None
+                if self._is_to_return:
+                    self.start()
 
 
 def serve(sshd: Sshd, owner: int) -> None:

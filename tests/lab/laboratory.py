@@ -16,14 +16,15 @@ from types import TracebackType
 from typing import Any
 
 from sidecar.contract import publish
-from tests.lab import users
-from tests.lab.cache import cache_folder
-from tests.lab.command import LabError
+from tests.lab import package_index, users
+from tests.lab.command import LabError, run
 from tests.lab.faults import Faults
 from tests.lab.host import Host
+from tests.lab.job_python import job_pythons
 from tests.lab.network import MOST_HOSTS, Subnet, Switch
 from tests.lab.options import HostOptions
 from tests.lab.process import Process
+from tests.lab.rootfs import rootfs
 from tests.lab.submitter import Submitter
 
 _BASE = Path("/tmp")
@@ -46,6 +47,8 @@ class Laboratory:
         self.submitter = Submitter(folder / "submitter", self.hosts)
         self.faults = Faults(self)
         self._holder: subprocess.Popen[bytes] | None = None
+        self._proxy: subprocess.Popen[bytes] | None = None
+        self._pip_settings: str | None = None
         self._record_lock = threading.Lock()
 
     @classmethod
@@ -55,12 +58,18 @@ class Laboratory:
             hosts = [options or HostOptions()] * hosts
         if not 1 <= len(hosts) <= MOST_HOSTS:
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {len(hosts)}")
+        for name in {one.rootfs for one in hosts if one.rootfs is not None}:
+            rootfs(name)
         sweep()
         folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_BASE))
         owner = Process.of(os.getpid())
         _write_record(folder, {"owner": owner, "link": None, "holder": None, "hosts": []})
         with _pidfd(owner) as owner_fd:
-            switch, holder = Switch.start(owner_fd)
+            try:
+                switch, holder = Switch.start(owner_fd)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
             made = {
                 (name := f"lab{index + 1}"): Host(
                     folder / name, index=index, name=name, subnet=switch.subnet, options=one
@@ -70,7 +79,7 @@ class Laboratory:
             lab = cls(folder, owner, switch, made)
             lab._holder = holder
             try:
-                lab._record()
+                lab.record()
                 lab._furnish()
                 lab.power_on(*made.values())
             except BaseException:
@@ -91,8 +100,9 @@ class Laboratory:
             host = Host(
                 folder / entry["name"], index=entry["index"], name=entry["name"], subnet=subnet, options=options
             )
-            host.init = Process(*entry["init"]) if entry["init"] else None
-            host.unshare = Process(*entry["unshare"]) if entry["unshare"] else None
+            host.init, host.unshare, host.wire = (
+                Process(*entry[name]) if entry[name] else None for name in ("init", "unshare", "wire")
+            )
             hosts[host.name] = host
         return cls(folder, Process(*record["owner"]), Switch(subnet, Process(*record["holder"])), hosts)
 
@@ -121,12 +131,13 @@ class Laboratory:
     def power_on(self, *hosts: Host) -> None:
         """Switches hosts on, all at once; returns when every sshd listens."""
         for host in hosts:
-            host.plan_boot(home=self._homes(host), shown=self._shown())
-        with _pidfd(self.owner) as owner_fd:
+            # The first process is in the switch's mounts, so the plain path is right in there.
+            host.plan_boot(home=host.own_homes if host.options.home is None else self.homes(host), shown=self._shown())
+        with self.owner_handle() as owner_fd:
             for host in hosts:
                 host.begin(owner_fd=owner_fd, inside_switch=self.switch.inside)
             born = {host.index: host.wait_born() for host in hosts}
-        self._record()
+        self.record()
         self.switch.plug(born)
         for host in hosts:
             host.release()
@@ -139,7 +150,13 @@ class Laboratory:
             self.switch.unplug(host.index)
         for host in hosts:
             host.power_off()
-        self._record()
+        self.record()
+
+    @contextlib.contextmanager
+    def owner_handle(self) -> Iterator[int]:
+        """A pidfd of the owner, for processes that are to end with it."""
+        with _pidfd(self.owner) as handle:
+            yield handle
 
     def close(self) -> None:
         """Ends every process of the lab, and removes its link and its folder; closing twice is closing once."""
@@ -147,6 +164,9 @@ class Laboratory:
             return
         for host in self:
             host.power_off()
+        _end_recorded(self.folder)  # Another process may have switched hosts on meanwhile.
+        if self._proxy is not None:
+            package_index.end_proxy(self._proxy)
         self.switch.end()
         if self._holder is not None:
             self._holder.wait(timeout=10)
@@ -155,25 +175,43 @@ class Laboratory:
     def _furnish(self) -> None:
         """Writes the files of every host and of the submitter."""
         self.submitter.make_identity()
+        if any(host.options.has_package_index for host in self):
+            with self.owner_handle() as owner_fd:
+                self._proxy = package_index.start_proxy(self.switch.subnet.submitter, owner_fd)
         addresses = {"submitter": self.switch.subnet.submitter} | {host.name: host.address for host in self}
         public_key = self.submitter.public_key
         for host in self:
             host.write_files(addresses=addresses, public_key=public_key)
-            homes = self._homes(host)
-            if host.options.home_size_bytes is None:
-                users.make_homes(homes, host.people, bashrc=host.options.bashrc)
+            if host.options.home_size_bytes is not None:
+                disk = f"size={host.options.home_size_bytes},mode=755"
+                run(self.switch.inside(["mount", "-t", "tmpfs", "-o", disk, "home", str(host.own_homes)]))
+            self.make_homes(host)
         self.submitter.write_files()
         self.submitter.compute_file()
 
-    def _homes(self, host: Host) -> Path:
-        """What this host shows as /home."""
-        return host.own_homes if host.options.home is None else self.folder / "shared-homes" / host.options.home
+    def homes(self, host: Host) -> Path:
+        """Where this machine sees the host's /home, also while it is switched off."""
+        if host.options.home is not None:
+            return self.folder / "shared-homes" / host.options.home
+        # A disk of a limited size is mounted in the switch's namespace only, so that it outlives the host's power.
+        outside = (
+            Path(f"/proc/{self.switch.holder.pid}/root") if host.options.home_size_bytes is not None else Path("/")
+        )
+        return outside / host.own_homes.relative_to("/")
+
+    def make_homes(self, host: Host) -> None:
+        """Gives the host's people their homes where they have none."""
+        users.make_homes(self.homes(host), host.people, bashrc=host.options.bashrc)
+        if host.options.has_package_index:
+            if self._pip_settings is None:
+                self._pip_settings = package_index.pip_settings(self.switch.subnet.submitter)
+            package_index.write_pip_settings(self.homes(host), host.people, self._pip_settings)
 
     def _shown(self) -> list[Path]:
         """Folders of the cache that jobs on the hosts may use."""
-        return [path for path in (cache_folder() / "python",) if path.is_dir()]
+        return [job_pythons()] if job_pythons().is_dir() else []
 
-    def _record(self) -> None:
+    def record(self) -> None:
         """Writes down what would have to be cleared."""
         hosts = [
             {
@@ -182,6 +220,7 @@ class Laboratory:
                 "options": dataclasses.asdict(host.options),
                 "init": host.init,
                 "unshare": host.unshare,
+                "wire": host.wire,
             }
             for host in self
         ]
@@ -204,16 +243,19 @@ def sweep() -> list[Path]:
     for folder, is_owned in _folders():
         if is_owned:
             continue
-        record = _read_record(folder) or {}
-        for entry in record.get("hosts", []):
-            for process in (entry["init"], entry["unshare"]):
-                if process:
-                    Process(*process).end()
-        if record.get("holder"):
-            Process(*record["holder"]).end()
+        _end_recorded(folder)
         shutil.rmtree(folder, ignore_errors=True)
         swept.append(folder)
     return swept
+
+
+def _end_recorded(folder: Path) -> None:
+    """Ends every process that the record names."""
+    record = _read_record(folder) or {"hosts": [], "holder": None}
+    found = [entry[name] for entry in record["hosts"] for name in ("init", "unshare", "wire")] + [record["holder"]]
+    for process in found:
+        if process:
+            Process(*process).end()
 
 
 def _folders() -> Iterator[tuple[Path, bool]]:

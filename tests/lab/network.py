@@ -75,8 +75,18 @@ class Switch:
         with holder.stdout as said:
             if said.readline() != b"born\n":
                 raise LabError(f"no namespaces for the switch: unshare ended with {holder.wait()}")
-        switch = cls(_claim(holder.pid), Process.of(holder.pid))
-        switch.configure(
+        try:
+            switch = cls(_claim(holder.pid), Process.of(holder.pid))
+            switch.set_up()
+        except BaseException:
+            holder.kill()
+            holder.wait()
+            raise
+        return switch, holder
+
+    def set_up(self) -> None:
+        """Makes the bridge, plugs this machine into it, and gives this machine its address."""
+        self.configure(
             [
                 "link set lo up",
                 f"link add {BRIDGE} type bridge",
@@ -84,9 +94,8 @@ class Switch:
                 f"link set uplink master {BRIDGE} up",
             ]
         )
-        link = switch.subnet.link
-        run(["ip", "-batch", "-"], stdin=f"addr add {switch.subnet.submitter}/24 dev {link}\nlink set {link} up\n")
-        return switch, holder
+        link = self.subnet.link
+        run(["ip", "-batch", "-"], stdin=f"addr add {self.subnet.submitter}/24 dev {link}\nlink set {link} up\n")
 
     def inside(self, argv: Sequence[str]) -> list[str]:
         """The command that runs `argv` in the switch's namespaces."""
