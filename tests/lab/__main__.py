@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def start(chosen: argparse.Namespace) -> int:
-    """A lab that stands until Ctrl-C or SIGTERM."""
+    """A lab that stands until Ctrl-C, SIGTERM or the end of the terminal."""
     options = HostOptions(
         rootfs=chosen.rootfs,
         login_shell=chosen.login_shell,
@@ -53,7 +53,7 @@ def start(chosen: argparse.Namespace) -> int:
         has_package_index=chosen.package_index,
     )
     is_over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: is_over.set())
     with Laboratory.start(chosen.hosts, options) as lab:
         _introduce(lab)
@@ -143,7 +143,8 @@ def _introduce(lab: Laboratory) -> None:
     print(f"{len(lab)} hosts stand: {', '.join(f'{host.name} {host.address}' for host in lab)}")
     print(f"\n  log in           ssh -F {config} {lab[0].name}")
     print(f"  compute file     {lab.submitter.compute_file()}")
-    print(f"  submit           HOME={lab.submitter.home} runner submit CONFIG --set compute_target=...")
+    print("  attach           runner compute attach lab COMPUTE_FILE")
+    print(f"  its known_hosts  HOME={lab.submitter.home} runner submit CONFIG --set compute_target=lab")
     print(f"  a fault          {python} cut {lab[-1].name}      (second terminal; {python} --help lists all)")
     print(f"  undo all         {python} heal")
     print("\nCtrl-C ends it.", flush=True)

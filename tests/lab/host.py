@@ -138,13 +138,13 @@ class Host:
         self.init = Process.of(first_child(self._child.pid))
         return self._child.pid
 
-    def plan_boot(self, *, home: Path, shown: Sequence[Path]) -> None:
+    def plan_boot(self, *, home: Path, shown: Sequence[Path], neighbours: dict[str, str]) -> None:
         """Writes down what its first process will do."""
         hidden = [*self.options.hidden, *([str(world.REPOSITORY)] if self.system == Path("/") else [])]
         boot = {
             "name": self.name,
             "root": str(self.folder / "root"),
-            "network": world.network_lines(self.address, has_docker_bridge=self.options.has_docker_bridge),
+            "network": world.network_lines(self.address, neighbours, has_docker_bridge=self.options.has_docker_bridge),
             "steps": world.world_steps(
                 self.folder, self.options, system=self.system, home=home, shown=shown, hidden=hidden
             ),
@@ -193,7 +193,7 @@ class Host:
         """The command of this machine that runs `argv` on the host, in all its namespaces."""
         become = [] if user == "root" else ["setpriv", *self._identity(user), "--", "env", f"HOME=/home/{user}"]
         flags = ["--mount", "--uts", "--ipc", "--net", "--pid"]
-        return ["nsenter", f"--target={self.running.pid}", *flags, "--wd=/", *become, *argv]
+        return ["nsenter", f"--target={self.running.pid}", *flags, *become, *argv]
 
     def run(self, *argv: str, user: str = "root", stdin: str | None = None, limit_s: float = 30.0) -> str:
         """What a command on the host printed, without ssh; raises LabError where it fails."""

