@@ -111,12 +111,12 @@ class Controller:
 
     def _stop(self, reason: str) -> None:
         """Stops what runs on every node that was reached, and waits until each has said that nothing is left."""
-        reached = [node for node in self._fleet if node.has_accepted("plan")]
+        reached = [node for node in self._fleet if node.is_reached]
         stop_everywhere(self._stage, reason)
-        self._fleet.wait(
-            lambda: all(node.state.is_stopped or node.state.is_ended for node in reached),
+        self._stage.wait_unless_abandoned(
+            reached,
+            lambda node: node.state.is_stopped or node.state.is_ended,
             limit_s=_STOP_LIMIT_S + max((node.plan.stop_grace_s for node in reached), default=0.0),
-            heeds_cancel=False,
         )
 
     def _close(self, outcome: Outcome, census: Mapping[str, Any]) -> None:
@@ -180,6 +180,7 @@ class Controller:
                         record=record,
                         log=started.get("log"),
                         is_user=bool(started.get("is_user", True)),
+                        clock_offset_ns=node.clock.wall_ns if node.clock is not None else 0,
                     )
                 )
         return endings

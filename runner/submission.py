@@ -100,10 +100,13 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
 
     Raises UsageError for files that are missing, MachineError for programs that are.
     """
+    from runner.spec.compute import LocalTarget
     from sidecar.contract import interpreters
 
     wiring.check_target(request)
     spec = _environment_spec(request.environment)
+    if not isinstance(request.compute_target, LocalTarget):
+        return spec
     path = request.environment.interpreter_path
     if path and interpreters.resolve_interpreter(path, environ) is None:
         raise MachineError(
@@ -186,7 +189,7 @@ def _new_record(
         status=RunStatus.NOT_STARTED,
         created_utc=iso_utc(now),
         script_name=request.script,
-        target="local",
+        target=request.compute_target.name,
         name=f"run_{run_id}",
         user_id=environ.get("USER") or environ.get("LOGNAME") or str(os.getuid()),
         run_number=_run_number(workspace),

@@ -19,9 +19,13 @@ from sidecar.contract import bell, lock, settings
 from sidecar.contract.layout import WorkspaceLayout, local_node_id
 
 if TYPE_CHECKING:
+    from runner.nodes.claims import Claims
     from runner.nodes.fleet import Fleet
+    from runner.nodes.node import Node
     from runner.phases.phase import RunContext
+    from runner.spec.compute import SshTarget
     from runner.spec.request import RunRequest
+    from runner.transports.ssh.ssh import SshAccess
     from sidecar.contract.orders import NodePlan
 
 _LOOPBACK = "127.0.0.1"
@@ -38,62 +42,76 @@ def bundle_folder() -> Path:
 
 
 def node_ids(request: RunRequest) -> tuple[str, ...]:
-    """The ids of the nodes that the request asks for."""
-    return tuple(local_node_id(number) for number in range(request.node_count))
+    """The ids of the nodes that the request asks for: of machines, the first of the target."""
+    from runner.spec.compute import LocalTarget
+
+    target = request.compute_target
+    if isinstance(target, LocalTarget):
+        return tuple(local_node_id(number) for number in range(request.node_count))
+    return tuple(node.name for node in target.nodes[: request.node_count])
 
 
 def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
-    """All that deciding needs for the run in `record`. Raises MachineError for a target that cannot be run on yet."""
+    """All that deciding needs for the run in `record`. Raises MachineError for what cannot be run yet."""
     from runner.phases.phase import RunContext
+    from runner.spec.compute import LocalTarget
     from runner.spec.request import RunRequest
 
     request = RunRequest.from_record(record.request)
     check_target(request)
+    target = request.compute_target
+    if isinstance(target, LocalTarget):
+        folders = {node_id: str(workspace.node(node_id, record.run_id).root) for node_id in record.nodes}
+    else:
+        work = WorkspaceLayout(Path(target.work_directory))
+        folders = {node_id: str(work.node(node_id, record.run_id).root) for node_id in record.nodes}
     return RunContext(
         run_id=record.run_id,
         request=request,
         run=workspace.run(record.run_id),
         nodes=tuple(_node_plan(workspace, record, request, rank) for rank in range(len(record.nodes))),
-        node_folders={node_id: str(workspace.node(node_id, record.run_id).root) for node_id in record.nodes},
-        is_root=os.geteuid() == 0,
+        node_folders=folders,
     )
 
 
 def check_target(request: RunRequest) -> None:
     """Raises MachineError where this version cannot run on what the request names."""
-    from runner.spec.compute import LocalTarget
-
-    if not isinstance(request.compute_target, LocalTarget):
-        raise MachineError("compute targets of type ssh cannot be run on yet", hint="compute_target: local")
     if request.docker.use_docker:
         raise MachineError("jobs in Docker cannot be run yet", hint="docker_runtime_config: {use_docker: false}")
 
 
 def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunRequest, rank: int) -> NodePlan:
     from runner.launchers.launch import port_count
+    from runner.spec.compute import LocalTarget
     from runner.spec.request import MpiSpec
     from sidecar.contract.orders import NodePlan
 
     chosen: Mapping[str, Any] = record.extra["settings"]
     node_count = len(record.nodes)
+    target = request.compute_target
+    is_remote = not isinstance(target, LocalTarget)
+    # On a machine of its own all paths begin at its work directory, which only it knows.
+    place = WorkspaceLayout(Path()) if is_remote else workspace
+    node = place.node(record.nodes[rank], record.run_id)
     return NodePlan(
         run_id=record.run_id,
         experiment_name=record.experiment_name,
         node_id=record.nodes[rank],
         node_rank=rank,
         node_count=node_count,
-        run_root=str(workspace.run(record.run_id).root),
-        bundle=str(bundle_folder()),
-        address=_LOOPBACK,
-        snapshot_store=str(workspace.snapshots),
+        run_root=str(node.copy if is_remote else workspace.run(record.run_id).root),
+        bundle="" if is_remote else str(bundle_folder()),
+        address=_LOOPBACK if isinstance(target, LocalTarget) else target.nodes[rank].address,
+        snapshot_store=str(place.snapshots),
         snapshot_id=str((record.snapshot or {})["id"]),
         environment=dict(record.extra["environment_spec"]),
-        environment_cache=str(workspace.environments),
+        environment_cache=str(place.environments),
         environment_variables=dict(request.environment.environment_variables),
         stop_grace_s=float(chosen["stop_grace_s"]),
         max_run_duration_s=request.max_run_duration_seconds,
         port_count=port_count(request, rank, node_count),
         wants_mpi=isinstance(request.distributed, MpiSpec),
+        is_remote=is_remote,
     )
 
 
@@ -140,22 +158,69 @@ def run_controller(workspace: WorkspaceLayout, run_id: str) -> bool:
 
 
 def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext) -> None:
+    from runner.nodes.claims import Claims
+    from runner.spec.compute import LocalTarget
+
+    claims = Claims(context.run)
+    target = context.request.compute_target
+    access = None if isinstance(target, LocalTarget) else make_access(workspace, target)
+    nodes = []
+    for plan in context.nodes:
+        context.run.node_events(plan.node_id).parent.mkdir(parents=True, exist_ok=True)
+        if access is None:
+            nodes.append(_local_node(workspace, context, plan, fleet))
+        else:
+            nodes.append(_ssh_node(workspace, context, plan, fleet, access, claims))
+    fleet.nodes = tuple(nodes)
+
+
+def _local_node(workspace: WorkspaceLayout, context: RunContext, plan: NodePlan, fleet: Fleet) -> Node:
     from runner.nodes.node import Node
     from runner.transports.local import LocalTransport
 
-    nodes = []
-    for plan in context.nodes:
-        journal = context.run.node_events(plan.node_id)
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        transport = LocalTransport(
-            run_id=context.run_id,
-            node_id=plan.node_id,
-            node_root=workspace.node(plan.node_id, context.run_id).root,
-            bundle=Path(plan.bundle),
-            log=context.run.controller_log,
-        )
-        nodes.append(Node(plan, transport, journal, fleet.notify))
-    fleet.nodes = tuple(nodes)
+    transport = LocalTransport(
+        run_id=context.run_id,
+        node_id=plan.node_id,
+        node_root=workspace.node(plan.node_id, context.run_id).root,
+        bundle=Path(plan.bundle),
+        log=context.run.controller_log,
+    )
+    return Node(plan, transport, context.run.node_events(plan.node_id), fleet.notify)
+
+
+def _ssh_node(
+    workspace: WorkspaceLayout,
+    context: RunContext,
+    plan: NodePlan,
+    fleet: Fleet,
+    access: SshAccess,
+    claims: Claims,
+) -> Node:
+    from runner.nodes.delivery import Delivery
+    from runner.nodes.intake import Intake
+    from runner.nodes.node import Node
+    from runner.nodes.shipment import Shipment
+    from runner.transports.ssh.ssh import SshTransport
+
+    argv = ("agent", plan.run_id, "--node", plan.node_id)
+    intake = Intake(context.run, plan.node_id, claims)
+    return Node(
+        plan,
+        SshTransport(access=access, node=access.target.nodes[plan.node_rank], argv=argv),
+        context.run.node_events(plan.node_id),
+        fleet.notify,
+        intake=intake,
+        delivery=Delivery(context.run, plan.node_id, intake),
+        shipment=Shipment(workspace.snapshots, plan.snapshot_id),
+        contact_file=context.run.node_contact(plan.node_id),
+    )
+
+
+def make_access(workspace: WorkspaceLayout, target: SshTarget) -> SshAccess:
+    """How the machines of `target` are reached: as the person's own ssh would, and with the workspace's host keys."""
+    from runner.transports.ssh.ssh import ssh_access
+
+    return ssh_access(target, workspace, os.environ)
 
 
 def _listen_to_bell(path: Path, ring: Callable[[], None]) -> None:

@@ -1,7 +1,8 @@
-"""Speaks for one node to the controller over one pair of pipes; holds no state, so it may be killed at any time.
+"""Speaks for one node to the controller over one link; holds no state, so it may be killed at any time.
 
 It writes the plan and the orders into files, starts the supervisor (again, if it was killed), sends the events on from
-wherever the other side says it is, keeps the time indexes, and links the user's live files into the run folder.
+wherever the other side says it is, keeps the time indexes, and brings the user's live files into the run folder: by
+links on the submitting machine, through `Outflow` from any other.
 """
 
 from __future__ import annotations
@@ -13,42 +14,53 @@ import shutil
 import subprocess
 import sys
 import time
-from typing import Any, BinaryIO, Dict, Optional
+from pathlib import Path
+from typing import Any, Dict, Optional
 
 from sidecar import collect
-from sidecar.contract import bell, events, lock, publish, settings
+from sidecar.contents import Contents
+from sidecar.contract import bell, events, identity, lock, publish, settings
 from sidecar.contract.frames import (
     EVENTS_STREAM,
     PROTOCOL_VERSION,
     BrokenFrame,
     Frame,
     FrameKind,
-    encode,
     json_frame,
-    read_frame,
 )
 from sidecar.contract.layout import USER_LOGS, NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, node_plan
 from sidecar.contract.time_index import TimeIndexer
 from sidecar.growth_hint import GrowthHint
+from sidecar.outflow import Outflow
+from sidecar.peer import Peer, PeerGone
+from sidecar.window import Window
 
 _CHUNK_BYTES = 256 * 1024
 # How often files are looked at: while they grow, and at most when nothing happens.
 _BUSY_S = 0.05
 _QUIET_S = 1.0
+# Folders are walked for the user's new files for at most a tenth of the time.
+_SHARE = 10.0
 # A supervisor that dies this often (a full disk) is not helped by another start at once.
 _RESTARTS_AT_ONCE = 20
 _RESTART_PAUSE_S = 2.0
 _QUIT_LIMIT_S = 10.0
+# A controller behind a network says every two seconds that it is there. One that is silent this long has gone, even
+# where nothing says so; the next link has an agent of its own.
+_SILENCE_LIMIT_S = 40.0
 
 
 class Agent:
     """One connection's worth of agent."""
 
-    def __init__(self, node_root: str, incoming: _Exactly, outgoing: BinaryIO) -> None:
+    def __init__(self, node_root: str, peer: Peer) -> None:
         self._layout = NodeLayout.at(node_root)
-        self._incoming = incoming
-        self._outgoing = outgoing
+        self._peer = peer
+        self._heard_at = time.monotonic()
+        self._window = Window()
+        self._outflow: Optional[Outflow] = None
+        self._contents: Optional[Contents] = None
         self._plan: Optional[NodePlan] = None
         self._indexer: Optional[TimeIndexer] = None
         self._collector: Optional[collect.Collector] = None
@@ -60,38 +72,53 @@ class Agent:
         self._is_leaving = False
         self._pause_s = _BUSY_S
         self._hint = GrowthHint()
+        self._next_collection = 0.0
 
     def run(self) -> None:
         """Serves until the other side closes the link or the run is over here."""
         shutil.rmtree(self._layout.discarded, ignore_errors=True)
-        self._send(
-            json_frame(
-                FrameKind.HELLO,
-                {
-                    "protocol": PROTOCOL_VERSION,
-                    "pid": os.getpid(),
-                    "python": sys.version.split()[0],
-                    "has_plan": self._layout.plan.exists(),
-                    **events.stamp(),
-                },
-            )
-        )
+        self._greet()
         self._load_plan()
-        descriptor = self._incoming.fileno()
         bell_descriptor = -1
         while not self._is_leaving:
             if bell_descriptor < 0 and self._layout.root.is_dir():
                 bell_descriptor = bell.hang(self._layout.agent_bell)
-            sources = [descriptor, self._hint.descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
-            ready, _, _ = select.select(sources, [], [], self._pause_s)
+            sources = [self._peer.incoming, self._hint.descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
+            sinks = [self._peer.outgoing] if self._peer.has_backlog else []
+            ready, writable, _ = select.select(sources, sinks, [], self._pause_s)
             for noisy in {bell_descriptor, self._hint.descriptor} & set(ready):
                 bell.silence(noisy)
-            if descriptor in ready:
-                frame = read_frame(self._incoming)
-                if frame is None:
-                    return
-                self._answer(frame)
+            if writable:
+                self._peer.flush()
+            if self._peer.incoming in ready:
+                self._heard_at = time.monotonic()
+                for frame in self._peer.receive():
+                    self._answer(frame)
+            elif self._is_forsaken():
+                return
             self._tick()
+        self._say_last_words()
+
+    def _greet(self) -> None:
+        body = {
+            "protocol": PROTOCOL_VERSION,
+            "pid": os.getpid(),
+            "python": sys.version.split()[0],
+            "has_plan": self._layout.plan.exists(),
+            "boot_id": identity.read_boot_id(),
+            **events.stamp(),
+        }
+        self._peer.send(json_frame(FrameKind.HELLO, body))
+
+    def _is_forsaken(self) -> bool:
+        is_remote = self._plan is not None and self._plan.is_remote
+        return is_remote and time.monotonic() - self._heard_at > _SILENCE_LIMIT_S
+
+    def _say_last_words(self) -> None:
+        deadline = time.monotonic() + _QUIT_LIMIT_S
+        while self._peer.has_backlog and time.monotonic() < deadline:
+            select.select([], [self._peer.outgoing], [], _QUIET_S)
+            self._peer.flush()
 
     def _tick(self) -> None:
         if self._plan is None or self._is_leaving:
@@ -101,10 +128,21 @@ class Agent:
         with contextlib.suppress(OSError):  # A full disk: the bytes wait in the logs themselves, the next tick tries.
             has_news |= self._look_at_files()
         self._pause_s = _BUSY_S if has_news else min(self._pause_s * 1.5, _QUIET_S)
+        if self._outflow is not None and self._flow(self._outflow):
+            self._pause_s = 0.0
         if has_news:
             self._hint.disarm()
         elif self._pause_s >= _QUIET_S and self._indexer is not None and not self._hint.is_armed:
             self._hint.arm(self._indexer.logs)
+
+    def _flow(self, outflow: Outflow) -> bool:
+        """Sends what has grown; says whether more could be sent at once."""
+        outflow.discover()
+        if not outflow.look():
+            return False
+        self._pause_s = min(self._pause_s, _BUSY_S)
+        has_sent = outflow.pump(has_room=lambda: self._peer.has_room)
+        return has_sent and self._peer.has_room and self._window.room_bytes > 0
 
     # What the controller asks
 
@@ -119,12 +157,31 @@ class Agent:
             self._accept_order(frame.body)
         elif frame.kind is FrameKind.WANT and frame.stream == EVENTS_STREAM:
             self._offset = frame.offset
+        elif frame.kind is FrameKind.WANT and self._outflow is not None:
+            self._outflow.want(frame)
+        elif frame.kind is FrameKind.ACK:
+            self._window.acknowledged(frame.offset)
+        elif frame.kind in (FrameKind.NEED, FrameKind.BLOB) and self._contents is not None:
+            self._take_contents(self._contents, frame)
         elif frame.kind is FrameKind.PING:
             self._send(json_frame(FrameKind.PONG, {**frame.body, **events.stamp()}))
-        self._pause_s = _BUSY_S
+            return
+        self._pause_s = min(self._pause_s, _BUSY_S)
+
+    def _take_contents(self, contents: Contents, frame: Frame) -> None:
+        try:
+            answer = contents.need(frame.body) if frame.kind is FrameKind.NEED else contents.take(frame)
+        except OSError as error:
+            message = f"the snapshot cannot be kept in {error.filename or self._layout.root}: {error.strerror}"
+            self._send(json_frame(FrameKind.PROBLEM, {"message": message}))
+            return
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenFrame(f"{frame.kind.name} is not what it should be: {error}") from error
+        if answer:
+            self._send(json_frame(FrameKind.LACK, answer))
 
     def _accept_plan(self, body: Dict[str, Any]) -> None:
-        plan = node_plan(body)
+        plan = node_plan(body).resolved(work=os.environ.get(settings.WORK_DIRECTORY, ""), bundle=os.getcwd())
         for folder in (self._layout.root, self._layout.orders, self._layout.processes):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
@@ -149,6 +206,9 @@ class Agent:
             self._plan.node_id,
             memory=self._layout.collected(USER_LOGS),
         )
+        if self._plan.is_remote:
+            self._outflow = Outflow(run, self._plan.node_id, self._send, self._window)
+            self._contents = Contents(Path(self._plan.snapshot_store), self._plan.node_id)
 
     def _accept_order(self, body: Dict[str, Any]) -> None:
         name = str(body["order"])
@@ -203,7 +263,7 @@ class Agent:
 
     def _send_events(self) -> bool:
         """Sends what the other side has not seen; says whether there was any."""
-        if self._offset is None:
+        if self._offset is None or not self._peer.has_room:
             return False
         try:
             with open(self._layout.events, "rb") as stream:
@@ -225,13 +285,14 @@ class Agent:
             self._scanned = offset
             if record["event"] == events.STARTED:
                 self._indexer.add(run.root / record["log"])
-        if self._collector is not None:
+        now = time.monotonic()
+        if self._collector is not None and now >= self._next_collection:
             self._collector.collect(is_final=False)
+            self._next_collection = now + _SHARE * (time.monotonic() - now)
         return self._indexer.look()
 
     def _send(self, frame: Frame) -> None:
-        self._outgoing.write(encode(frame))
-        self._outgoing.flush()
+        self._peer.send(frame)
 
 
 def start_supervisor(plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[bytes]:
@@ -253,34 +314,13 @@ def start_supervisor(plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[byt
 
 def main(node_root: str) -> int:
     """Serves the controller at the other end of standard input and output."""
-    incoming = os.fdopen(os.dup(0), "rb", buffering=0)
-    outgoing = os.fdopen(os.dup(1), "wb")
+    peer = Peer(os.dup(0), os.dup(1))
     # Nothing but frames may travel: a stray print of any library goes to standard error.
     os.dup2(2, 1)
     try:
-        Agent(node_root, _Exactly(incoming), outgoing).run()
+        Agent(node_root, peer).run()
+    except PeerGone:
+        return 0
     except (BrokenFrame, BrokenPipeError, ConnectionError):
         return 1
     return 0
-
-
-class _Exactly:
-    """Reads as many bytes as asked for from an unbuffered stream, so that `select` and reading agree."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def fileno(self) -> int:
-        """The descriptor to wait on."""
-        return int(self._stream.fileno())
-
-    def read(self, size: int, /) -> bytes:
-        """`size` bytes, or fewer at the end."""
-        pieces = []
-        while size > 0:
-            piece = self._stream.read(size)
-            if not piece:
-                break
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)

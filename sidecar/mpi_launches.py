@@ -45,16 +45,16 @@ def from_hydra(log: Path) -> Optional[List[List[str]]]:
     return [shlex.split(line[len(_HYDRA_LINE) :]) for line in lines if line.startswith(_HYDRA_LINE)]
 
 
-def from_agent(folder: Path, node_ids: Sequence[str]) -> Optional[List[List[str]]]:
-    """The argv of Open MPI's daemons, in the order of `node_ids`; None until there is one for every node."""
+def from_agent(folder: Path, host_names: Sequence[str]) -> Optional[List[List[str]]]:
+    """The argv of Open MPI's daemons, in the order of `host_names`; None until there is one for every node."""
     commands: Dict[str, str] = {}
-    for node_id in node_ids:
-        path = folder / node_id
+    for host_name in host_names:
+        path = folder / host_name
         try:
-            commands[node_id] = path.read_text(encoding="utf-8", errors="surrogateescape")
+            commands[host_name] = path.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return None
-    return [["/bin/sh", "-c", commands[node_id]] for node_id in node_ids]
+    return [["/bin/sh", "-c", commands[host_name]] for host_name in host_names]
 
 
 def is_hydra(flavour: str) -> bool:
@@ -62,8 +62,8 @@ def is_hydra(flavour: str) -> bool:
     return flavour in ("MPICH", "Intel MPI")
 
 
-def wanted(flavour: str, *, log: Path, layout: NodeLayout, node_ids: Sequence[str]) -> Optional[List[List[str]]]:
-    """The argv of the helper for each of `node_ids`; None while the launcher has not asked for all of them."""
+def wanted(flavour: str, *, log: Path, layout: NodeLayout, host_names: Sequence[str]) -> Optional[List[List[str]]]:
+    """The argv of the helper for each of `host_names`; None while the launcher has not asked for all of them."""
     if is_hydra(flavour):
         return from_hydra(log)
-    return from_agent(layout.launches, node_ids) if os.path.isdir(layout.launches) else None
+    return from_agent(layout.launches, host_names) if os.path.isdir(layout.launches) else None

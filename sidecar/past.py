@@ -16,6 +16,7 @@ class Past:
         self.carried_out: Set[str] = set()
         self.bin: Optional[str] = None
         self.port_numbers: List[int] = []
+        self.meeting_port: Optional[int] = None
         self.started_at: Optional[float] = None
         self.has_launched = False
         # Shared memory that was there before the run's first process: never the run's to remove. None before anything.
@@ -43,6 +44,7 @@ class Past:
             self.carried_out.add(ORDER_NAMES[Verb(record["step"])])
             self.bin = record.get("bin", self.bin)
             self.port_numbers = record.get("ports", self.port_numbers)
+            self.meeting_port = record.get("meeting_port", self.meeting_port)
         elif event == events.SUPERVISOR and self.foreign_segments is None:
             self.foreign_segments = record["segments"]
         elif event == events.LAUNCHES:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import List, Sequence, Set
+from typing import List, Optional, Sequence, Set
+
+from sidecar import meeting
 
 _LISTENING = "0A"
 
 
 class ReservedPorts:
-    """Free TCP ports, held by bound sockets until `release`; two runs at once never get the same one."""
+    """Free TCP ports, held by bound sockets until `release`; two runs at once never get the same one.
 
-    def __init__(self, count: int) -> None:
+    With `meeting_port` (0: any that is free) the node can also be found by the others of its run (see meeting.py).
+    """
+
+    def __init__(self, count: int, *, meeting_port: Optional[int] = None) -> None:
+        self._listener = meeting.Listener(meeting_port) if meeting_port is not None else None
         self._sockets: List[socket.socket] = []
         for _ in range(count):
             holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -20,8 +26,16 @@ class ReservedPorts:
             self._sockets.append(holder)
         self.numbers = [holder.getsockname()[1] for holder in self._sockets]
 
+    @property
+    def meeting_port(self) -> Optional[int]:
+        """Where the other nodes of the run find this one."""
+        return self._listener.port if self._listener is not None else None
+
     def release(self) -> None:
         """Lets go of the ports, right before the processes that want them start."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         for holder in self._sockets:
             holder.close()
         self._sockets = []

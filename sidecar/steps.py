@@ -6,6 +6,7 @@ supervisor. A step may be killed and run again at any point: it looks at what is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,10 +14,24 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, List, Mapping, NamedTuple, Sequence
 
-from sidecar import census, collect, environments, mpi_found, mpi_launches, processes, snapshot, system_log
+from sidecar import (
+    census,
+    collect,
+    environments,
+    meeting,
+    mpi_found,
+    mpi_launches,
+    processes,
+    seal,
+    snapshot,
+    system_log,
+)
 from sidecar.contract import events, publish
 from sidecar.contract.layout import OUTPUTS, USER_LOGS, NodeLayout, RunLayout
-from sidecar.contract.orders import NodePlan, Verb
+from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
+
+# A full disk must not keep a node from saying what it has and how it ended; much less would not hold a long seal.
+_RESERVE_BYTES = 1024 * 1024
 
 
 class StepFailed(Exception):
@@ -80,7 +95,11 @@ def build(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
-    """Lays out the snapshot in the work folder and makes the folders of the run. Results: file_count, ports, mpi."""
+    """Lays out the snapshot in the work folder and makes the folders of the run.
+
+    Results: file_count, ports, bundle, programs (the folder of the agent program), is_root, mpi; with several nodes on
+    a network also meeting_port, addresses (the best first) and networks of these.
+    """
     log = StepLog(
         node.run.job_prep_log(node.plan.node_id),
         node.run.job_prep_system_log,
@@ -98,11 +117,23 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     for folder in (OUTPUTS, USER_LOGS):
         (node.layout.work / folder).mkdir(exist_ok=True)
         (node.run.root / folder).mkdir(exist_ok=True)
+    if node.plan.is_remote:
+        publish.write_whole(node.layout.reserve, bytes(_RESERVE_BYTES))
     log.command(f"Entered working directory {node.layout.work}")
     ports: List[int] = list(body.get("ports", ()))
     if ports:
         log.command(f"Reserved ports {', '.join(map(str, ports))}")
-    results: Dict[str, Any] = {"file_count": file_count, "ports": ports}
+    results: Dict[str, Any] = {
+        "file_count": file_count,
+        "ports": ports,
+        "bundle": node.plan.bundle,
+        "programs": str(node.layout.programs),
+        "is_root": os.geteuid() == 0,
+    }
+    if body.get("meeting_port"):
+        ordered, networks = meeting.order_addresses(meeting.own_addresses(), node.plan.address)
+        results.update(meeting_port=body["meeting_port"], addresses=ordered, networks=networks)
+        log.command(f"Addresses of this node: {', '.join(ordered) or 'none but the loopback'}")
     if node.plan.wants_mpi:
         results["mpi"] = _find_mpi(node, body["bin"])
         log.command("Found {flavour} {version}: {mpiexec}".format(**results["mpi"]))
@@ -122,6 +153,12 @@ def _find_mpi(node: Node, bin_folder: Any) -> Dict[str, Any]:
     return found
 
 
+def meet(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
+    """Tries to reach the other nodes. Results: reached, failed."""
+    order = publish.read_record(node.layout.order(ORDER_NAMES[Verb.MEET])) or {"peers": []}
+    return meeting.meet(order["peers"], meeting.own_addresses())
+
+
 def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     """Collects `outputs/` and `logs/`, takes the census, removes the work folder. Results: census, file_count, notes.
 
@@ -133,6 +170,8 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         node.run.release_cmd(node.plan.node_id),
         name=f"job_release.{node.plan.node_id}",
     )
+    with contextlib.suppress(FileNotFoundError):
+        node.layout.reserve.unlink()
     log.say("Entering job release.")
     notes: List[str] = []
     file_count = 0
@@ -148,6 +187,8 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     shutil.rmtree(node.layout.work, ignore_errors=True)
     log.command("Left and removed the working directory")
     log.say("Job release is complete.")
+    if node.plan.is_remote:
+        seal.write(node.run, node.plan.node_id)
     return {"census": found, "file_count": file_count, "notes": notes}
 
 
@@ -184,7 +225,7 @@ def census_sentence(found: Mapping[str, Any]) -> str:
     return sentence + (f"; removed {', '.join(removed)}." if removed else ".")
 
 
-STEPS = {Verb.BUILD: build, Verb.PREPARE: prepare, Verb.RELEASE: release}
+STEPS = {Verb.BUILD: build, Verb.PREPARE: prepare, Verb.MEET: meet, Verb.RELEASE: release}
 
 
 def run(verb: Verb, node: Node, body: Mapping[str, Any]) -> int:

@@ -142,6 +142,9 @@ class Supervisor:
         self._ended, self._is_leaving = past.has_ended, past.is_over
         if past.started_at is not None and self._plan.max_run_duration_s:
             self._deadline = past.started_at + self._plan.max_run_duration_s
+        if past.meeting_port and ORDER_NAMES[Verb.START] not in past.carried_out:
+            with contextlib.suppress(OSError):  # Taken meanwhile: the others say that they cannot reach this node.
+                self._reserved = ports.ReservedPorts(0, meeting_port=past.meeting_port)
         self._resume_launching(has_launched=past.has_launched)
         self._watch.refresh()
         self._tell_start()
@@ -206,7 +209,7 @@ class Supervisor:
             if order is None or Verb(order["verb"]) in self._steps.values():
                 continue
             verb = Verb(order["verb"])
-            if verb in (Verb.BUILD, Verb.PREPARE, Verb.RELEASE):
+            if verb in (Verb.BUILD, Verb.PREPARE, Verb.MEET, Verb.RELEASE):
                 self._begin_step(verb)
                 continue
             self._carry_out(verb, order)
@@ -234,8 +237,9 @@ class Supervisor:
     def _begin_step(self, verb: Verb) -> None:
         body: Dict[str, Any] = {}
         if verb is Verb.PREPARE:
-            self._reserved = ports.ReservedPorts(self._plan.port_count)
-            body = {"ports": self._reserved.numbers, "bin": self._bin}
+            meets = self._plan.is_remote and self._plan.node_count > 1
+            self._reserved = ports.ReservedPorts(self._plan.port_count, meeting_port=0 if meets else None)
+            body = {"ports": self._reserved.numbers, "bin": self._bin, "meeting_port": self._reserved.meeting_port}
         elif verb is Verb.RELEASE:
             self._look(now=True)
             body = {
@@ -298,7 +302,7 @@ class Supervisor:
             self._mpi["flavour"],
             log=self._run.mpi_log,
             layout=self._layout,
-            node_ids=self._mpi["node_ids"],
+            host_names=self._mpi["host_names"],
         )
         if argvs is None and time.monotonic() < self._launch_deadline and self._watch.running_names:
             return

@@ -240,6 +240,8 @@ def lost_record(name: str, started: Mapping[str, Any], status: Optional[int]) ->
     begun = {"at_ns": int(started.get("at_ns", 0)), "monotonic_ns": int(started.get("monotonic_ns", 0))}
     record = _exit_record(name, int(started.get("pid", 0)), status if status is not None else 0, begun)
     record["is_lost"] = True
+    owner = identity.identity_from(started.get("wrapper"))
+    record["is_rebooted"] = owner is not None and owner.boot_id != identity.read_boot_id()
     if status is None:
         record["exit_code"] = None
     return record

@@ -82,6 +82,8 @@ def find_failure(
 
 def _first(failed: Sequence[Ending]) -> Ending:
     """The earliest; of those that cannot be told apart in time, the one that is least likely a consequence."""
+    # A machine that went down took its processes along and tells of it late; the others fail for want of them.
+    failed = [ending for ending in failed if ending.record.get("is_rebooted")] or list(failed)
     earliest = min(ending.failed_at_ns for ending in failed)
     close = [ending for ending in failed if ending.failed_at_ns - earliest <= _SAME_TIME_NS]
     return min(close, key=lambda ending: (_consequence(ending), ending.failed_at_ns))
@@ -175,6 +177,8 @@ def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:
         return "exception"
     if record["signal"]:
         return "signal"
+    if record.get("is_rebooted"):
+        return "rebooted"
     if record["exit_code"] is None or record["is_lost"]:
         return "lost"
     return "exit_code"
@@ -212,6 +216,8 @@ def how(first: Mapping[str, Any]) -> str:
         message = f": {exception['message'].splitlines()[0][:200]}" if exception["message"] else ""
         end = f" (exit code {first['exit_code']})" if first["exit_code"] is not None else ""
         return f"{exception['type']}{message}{end}"
+    if kind == "rebooted":
+        return "lost (rebooted): its node went down while it ran"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     return f"exit code {first['exit_code']}"

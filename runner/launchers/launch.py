@@ -13,7 +13,10 @@ _BOOTSTRAP = "sidecar/injob/bootstrap.py"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyNode:
-    """A node after job preparation. `bin_folder` goes in front of the PATH of what runs there."""
+    """A node after job preparation. `bin_folder` goes in front of the PATH of what runs there.
+
+    `programs` is the folder of the agent program for Open MPI; `network` is the one that `address` lies in.
+    """
 
     node_id: str
     address: str
@@ -21,6 +24,9 @@ class ReadyNode:
     bin_folder: str | None
     bundle: str
     ports: tuple[int, ...]
+    programs: str = ""
+    network: str | None = None
+    is_root: bool = False
 
 
 def job_argv(request: RunRequest, node: ReadyNode) -> list[str]:

@@ -9,6 +9,7 @@ past the core count, and Hydra can print its helpers' commands instead of callin
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,14 +49,12 @@ class FoundMpi:
         return self.flavour == OPEN_MPI and self.version.split(".")[0] in ("1", "2", "3", "4")
 
 
-def launcher(
-    request: RunRequest, nodes: Sequence[ReadyNode], mpi: FoundMpi, *, is_root: bool, programs: str
-) -> ProcessSpec:
-    """The launcher's own process, for the first node; `programs` is the folder of the agent program there."""
+def launcher(request: RunRequest, nodes: Sequence[ReadyNode], mpi: FoundMpi) -> ProcessSpec:
+    """The launcher's own process, for the first node."""
     count = len(place(request))
-    slots = ",".join(f"{node.node_id}:{count // len(nodes)}" for node in nodes)
+    slots = ",".join(f"{name}:{count // len(nodes)}" for name in host_names(nodes))
     if mpi.flavour == OPEN_MPI:
-        argv, environ = _open_mpi(mpi, slots, count, is_local=_is_local(nodes), is_root=is_root)
+        argv, environ = _open_mpi(mpi, slots, count, networks=_networks(nodes), is_root=nodes[0].is_root)
     else:
         argv, environ = _hydra(mpi, slots, count, address=nodes[0].address), {}
     environ[settings.AZ_BATCHAI_MPI_MASTER_NODE] = nodes[0].address
@@ -65,8 +64,16 @@ def launcher(
         log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
         env=environ,
         is_user=False,
-        path=(programs,),
+        path=(nodes[0].programs,),
     )
+
+
+def host_names(nodes: Sequence[ReadyNode]) -> list[str]:
+    """What the launcher is told that the nodes are called.
+
+    Nobody resolves these names, and none may be a machine's own: for itself Open MPI asks for no helper.
+    """
+    return [f"scriptrun-{number}" for number in range(len(nodes))]
 
 
 def _hydra(mpi: FoundMpi, slots: str, count: int, *, address: str) -> list[str]:
@@ -83,7 +90,7 @@ def _hydra(mpi: FoundMpi, slots: str, count: int, *, address: str) -> list[str]:
 
 
 def _open_mpi(
-    mpi: FoundMpi, slots: str, count: int, *, is_local: bool, is_root: bool
+    mpi: FoundMpi, slots: str, count: int, *, networks: str | None, is_root: bool
 ) -> tuple[list[str], dict[str, str]]:
     """`no_tree_spawn`: by default one node starts the next, which needs trust among all of them."""
     if mpi.is_open_mpi_4:
@@ -116,7 +123,11 @@ def _open_mpi(
     shared = "self,vader,tcp" if mpi.is_open_mpi_4 else "self,sm,tcp"
     if is_root:
         argv.insert(1, "--allow-run-as-root")
-    if is_local:
+    if networks is not None:
+        # A node may have networks that lead nowhere (docker0), or to itself; Open MPI would try them all.
+        argv[1:1] = _open_mpi_networks(mpi, networks)
+        environ["OMPI_MCA_btl_tcp_if_include"] = networks
+    else:
         # Simulated nodes meet on the loopback only; the plain transports start five times faster than probing for
         # fabrics that one machine does not need (peer-baselines.md).
         environ |= {
@@ -132,13 +143,21 @@ def _open_mpi(
     return argv, environ
 
 
-def helpers(
-    nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]], *, programs: Sequence[str]
-) -> list[list[ProcessSpec]]:
-    """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'.
+def _open_mpi_networks(mpi: FoundMpi, networks: str) -> list[str]:
+    """The networks on which the launcher's daemons find each other."""
+    if mpi.is_open_mpi_4:
+        return ["--mca", "oob_tcp_if_include", networks]
+    return ["--prtemca", "prte_if_include", networks, "--pmixmca", "ptl_tcp_if_include", networks]
 
-    `programs` are the nodes' folders of the agent program: Open MPI's daemons look for it too.
-    """
+
+def _networks(nodes: Sequence[ReadyNode]) -> str | None:
+    """The networks that the nodes meet on, `10.0.0.0/24,...`; None where all of them are on this machine."""
+    found = sorted({node.network for node in nodes if node.network})
+    return ",".join(found) or None
+
+
+def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[list[ProcessSpec]]:
+    """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'."""
     if len(argvs) != len(nodes):
         raise MachineError(
             f"the MPI launcher wants {len(argvs)} helpers for {len(nodes)} nodes",
@@ -148,15 +167,23 @@ def helpers(
         [
             ProcessSpec(
                 name=mpi_proxy_name(number),
-                argv=list(argv),
+                argv=[_at_home(word, nodes[0], nodes[number]) for word in argv],
                 log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
                 env={},
                 is_user=False,
-                path=(programs[number],),
+                # Open MPI's daemons look for the agent program, too.
+                path=(nodes[number].programs,),
             )
         ]
         for number, argv in enumerate(argvs)
     ]
+
+
+def _at_home(word: str, first: ReadyNode, node: ReadyNode) -> str:
+    """A word of a helper's command with the first node's environment replaced by the node's own."""
+    if not first.bin_folder or not node.bin_folder or first.bin_folder == node.bin_folder:
+        return word
+    return word.replace(os.path.dirname(first.bin_folder) + "/", os.path.dirname(node.bin_folder) + "/")
 
 
 def ranks(request: RunRequest, node: ReadyNode) -> dict[str, Any]:
@@ -173,7 +200,3 @@ def ranks(request: RunRequest, node: ReadyNode) -> dict[str, Any]:
 def found_mpi(record: Mapping[str, Any]) -> FoundMpi:
     """The MPI as a node's job preparation reported it."""
     return FoundMpi(mpiexec=record["mpiexec"], flavour=record["flavour"], version=record["version"])
-
-
-def _is_local(nodes: Sequence[ReadyNode]) -> bool:
-    return all(node.address.startswith("127.") for node in nodes)

@@ -40,8 +40,18 @@ class Fleet:
             self._count += 1
             self._news.notify_all()
 
-    def wait(self, is_reached: Callable[[], bool], *, limit_s: float | None = None, heeds_cancel: bool = True) -> bool:
-        """Waits until `is_reached`, or `limit_s` is over; says which. Raises CancelRequested where it heeds that."""
+    def wait(
+        self,
+        is_reached: Callable[[], bool],
+        *,
+        limit_s: float | None = None,
+        heeds_cancel: bool = True,
+        look_s: float = 0.5,
+    ) -> bool:
+        """Waits until `is_reached`, or `limit_s` is over; says which. Raises CancelRequested where it heeds that.
+
+        `is_reached` is asked at every piece of news, and every `look_s` seconds.
+        """
         deadline = None if limit_s is None else time.monotonic() + limit_s
         while True:
             with self._news:
@@ -57,7 +67,7 @@ class Fleet:
                 return False
             with self._news:
                 if self._count == seen:
-                    self._news.wait(0.5 if remaining is None else min(0.5, remaining))
+                    self._news.wait(look_s if remaining is None else min(look_s, remaining))
 
     def close(self) -> None:
         """Lets go of every link."""

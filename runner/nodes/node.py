@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,20 +12,45 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import MachineError
+from runner.nodes import clock, contact
+from runner.nodes.clock import ClockOffset
+from runner.nodes.delivery import Delivery
+from runner.nodes.intake import DISK_FULL, Intake
 from runner.nodes.node_state import NodeState
+from runner.nodes.outbox import Outbox
+from runner.nodes.shipment import Shipment
 from runner.transports.transport import Link, Transport
 from sidecar.contract import publish
-from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, encode, json_frame, read_frame
+from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, json_frame, read_frame
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
+# An agent answers a ping every two seconds. Shorter, and a slow link or a busy node is taken for a dead one.
+_SILENCE_LIMIT_S = 8.0
+# How long a node's bytes wait in the network before the disk here is tried again.
+_DISK_PAUSE_S = 0.5
 
 
 class Node:
-    """A node with a thread that reads its link. `on_change` is called from that thread after every piece of news."""
+    """A node with a thread that reads its link. `on_change` is called from that thread after every piece of news.
 
-    def __init__(self, plan: NodePlan, transport: Transport, journal: Path, on_change: Callable[[], None]) -> None:
+    `intake` and `shipment` are for a node that has no folder in common with this machine: what it sends, and what is
+    sent to it. `contact_file` tells other processes that the node is out of reach.
+    """
+
+    def __init__(
+        self,
+        plan: NodePlan,
+        transport: Transport,
+        journal: Path,
+        on_change: Callable[[], None],
+        *,
+        intake: Intake | None = None,
+        delivery: Delivery | None = None,
+        shipment: Shipment | None = None,
+        contact_file: Path | None = None,
+    ) -> None:
         self.node_id = plan.node_id
         self.plan = plan
         self.state = NodeState(node_id=plan.node_id)
@@ -33,12 +60,20 @@ class Node:
         self.mute_link_count = 0
         self.refusal: str | None = None
         self.hello: dict[str, Any] | None = None
+        self.clock: ClockOffset | None = None
+        self.link_notes: tuple[str, ...] = ()
+        self.address: str | None = None
+        self.intake = intake
+        self.delivery = delivery
+        self.shipment = shipment
+        self._contact_file = contact_file
         self._transport = transport
         self._journal = journal
         self._on_change = on_change
         self._orders: dict[str, dict[str, Any]] = {}
         self._accepted: set[str] = set()
         self._link: Link | None = None
+        self._outbox: Outbox | None = None
         self._guard = threading.Lock()
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"node-{plan.node_id}", daemon=True)
@@ -72,12 +107,13 @@ class Node:
             if name in self._orders:
                 return
             self._orders[name] = {"order": name, "verb": verb.value, **(body or {})}
-            link = self._link
-        if link is not None:
-            try:
-                self._send(link, json_frame(FrameKind.ORDER, self._orders[name]))
-            except (OSError, ValueError):
-                link.close()  # The next link begins with every open order.
+            if self._outbox is not None:
+                self._outbox.post(json_frame(FrameKind.ORDER, self._orders[name]))
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the node has the plan of this run, from this controller or from an earlier one."""
+        return "plan" in self._accepted or self._length > 0
 
     def has_accepted(self, name: str) -> bool:
         """Whether the node has the order in a file of its own."""
@@ -90,23 +126,39 @@ class Node:
                 link = self._transport.connect()
             except MachineError as error:
                 self.problem = error
+                if error.is_final and self.hello is None:
+                    self.refusal = error.message
             else:
                 if self._talk(link):
                     pause_s = _FIRST_PAUSE_S
                     self.mute_link_count = 0
                 else:
                     self.mute_link_count += 1
-                    self.problem = MachineError(f"{self.node_id}: its agent ended before it said anything")
+                    self.problem = self.problem or MachineError(
+                        f"{self.node_id}: its agent ended before it said anything"
+                    )
                 link.close()
-            with self._guard:
-                self._link = None
             if self._is_over():
                 break
-            self.contact_lost_at = self.contact_lost_at or time.time()
+            self._note_lost()
             self._on_change()
-            self._is_closing.wait(pause_s)
+            # Apart from each other: a hundred nodes that went together would come back in one moment.
+            self._is_closing.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         self._on_change()
+
+    def _note_lost(self) -> None:
+        is_news = self.contact_lost_at is None
+        self.contact_lost_at = self.contact_lost_at or time.time()
+        if is_news and self._contact_file is not None:
+            why = self.problem.message if self.problem else "the link ended"
+            contact.write_lost(self._contact_file, contact.LostContact(lost_at=self.contact_lost_at, problem=why))
+
+    def _note_found(self) -> None:
+        self.contact_lost_at = None
+        self.problem = None
+        if self._contact_file is not None:
+            contact.write_found(self._contact_file)
 
     def _is_over(self) -> bool:
         """Whether nothing more is to be said to the node."""
@@ -115,23 +167,38 @@ class Node:
     def _talk(self, link: Link) -> bool:
         """Serves one link to its end; says whether the node had answered at all."""
         has_answered = False
+        link.silence_limit_s = _SILENCE_LIMIT_S if self.plan.is_remote else None
+        outbox = Outbox(link, name=self.node_id, pings=self.plan.is_remote)
+        with self._guard:
+            self._link = link
+        if self._is_closing.is_set():
+            link.close()
         try:
             while not self.is_removed and (frame := read_frame(link.incoming)) is not None:
                 if frame.kind is FrameKind.HELLO:
-                    self._greet(link, frame.body)
+                    self._greet(outbox, link, frame.body)
                     has_answered = True
+                elif frame.kind is FrameKind.DATA:
+                    self._keep(frame, outbox)
                 else:
-                    self._take(frame)
-                self._on_change()
-        except (BrokenFrame, OSError, ValueError) as error:
+                    self._take(frame, outbox)
+                if frame.kind is not FrameKind.DATA or frame.stream == EVENTS_STREAM:
+                    self._on_change()
+        except (BrokenFrame, OSError, ValueError, KeyError, TypeError) as error:
             self.problem = MachineError(f"{self.node_id}: the link broke: {error}")
+        finally:
+            with self._guard:
+                self._link = self._outbox = None
+            outbox.close()
+            if self.intake is not None:
+                self.intake.close()
         return has_answered
 
-    def _greet(self, link: Link, hello: dict[str, Any]) -> None:
+    def _greet(self, outbox: Outbox, link: Link, hello: dict[str, Any]) -> None:
         """Tells a fresh agent everything it may not know: the plan, where the events go on, every open order."""
         self.hello = hello
-        self.contact_lost_at = None
-        self.problem = None
+        self.link_notes, self.address = link.notes, link.address or self.address
+        self._note_found()
         if not hello["has_plan"] and self._length > 0:
             # The node's folder is gone. A second plan would start the run a second time.
             self.is_removed = True
@@ -139,23 +206,52 @@ class Node:
                 self.problem = MachineError(f"{self.node_id}: what the node kept of the run is gone (rebooted, wiped)")
                 self.state.give_up()
             return
-        self._send(link, json_frame(FrameKind.PLAN, self.plan.to_record()))
-        self._send(link, Frame(FrameKind.WANT, b"{}", stream=EVENTS_STREAM, offset=self._length))
+        if self.intake is not None:
+            self.intake.begin(outbox.post)
+        plan = self.plan._replace(address=self.address or self.plan.address)
+        outbox.post(json_frame(FrameKind.PLAN, plan.to_record()))
+        outbox.post(Frame(FrameKind.WANT, b"{}", stream=EVENTS_STREAM, offset=self._length))
+        if self.shipment is not None and not self.shipment.is_complete:
+            for question in self.shipment.questions():
+                outbox.post(question)
         with self._guard:
-            self._link = link
-            waiting = [order for name, order in self._orders.items() if name not in self._accepted]
-        for order in waiting:
-            self._send(link, json_frame(FrameKind.ORDER, order))
+            self._outbox = outbox
+            for name, order in self._orders.items():
+                if name not in self._accepted:
+                    outbox.post(json_frame(FrameKind.ORDER, order))
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, outbox: Outbox) -> None:
         if frame.kind is FrameKind.ACCEPTED:
             self._accepted.add(str(frame.body["order"]))
             self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
         elif frame.kind is FrameKind.PROBLEM:
             self.refusal = str(frame.body["message"])
             self.problem = MachineError(f"{self.node_id}: {self.refusal}")
-        elif frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:
-            self._take_events(frame)
+        elif frame.kind is FrameKind.PONG:
+            self.clock = clock.measure(frame.body, self.clock)
+        elif frame.kind is FrameKind.LACK and self.shipment is not None:
+            outbox.ship(self.shipment.take_answer(frame.body))
+        elif frame.kind in (FrameKind.FILE, FrameKind.RESTART) and self.intake is not None:
+            self.intake.take(frame)
+
+    def _keep(self, frame: Frame, outbox: Outbox) -> None:
+        """Keeps bytes that came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""
+        while True:
+            try:
+                if frame.stream == EVENTS_STREAM:
+                    self._take_events(frame)
+                elif self.intake is not None:
+                    self.intake.take(frame)
+                    outbox.acknowledge(self.intake.taken_bytes)
+                break
+            except OSError as error:
+                if error.errno not in DISK_FULL or self._is_closing.is_set():
+                    raise
+                self.problem = MachineError(
+                    f"{self._journal.parent}: {os.strerror(errno.ENOSPC)}; logs wait on the node"
+                )
+                self._on_change()
+                self._is_closing.wait(_DISK_PAUSE_S)
 
     def _take_events(self, frame: Frame) -> None:
         """Appends what is new: the journal's length is the offset, so a repeated frame adds nothing."""
@@ -173,7 +269,3 @@ class Node:
         for record, _ in publish.iterate_records(self._journal, offset=self._length):
             self.state.apply(record)
         self._length += len(content)
-
-    def _send(self, link: Link, frame: Frame) -> None:
-        link.outgoing.write(encode(frame))
-        link.outgoing.flush()

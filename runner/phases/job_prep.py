@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runner.phases.phase import PhasePlan, RunContext, Stage
+from runner.errors import MachineError
+from runner.phases import meeting_place
+from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
 from sidecar.contract.orders import Verb
 
 PHASE = "job prep"
@@ -20,6 +22,40 @@ def plan(context: RunContext) -> PhasePlan:
 
 def run(context: RunContext, stage: Stage) -> None:
     """Prepares every node. Raises PhaseFailed."""
+    _wait_shipped(stage)
     for node in stage.fleet:
         stage.say(node.node_id, "Starting job preparation")
     stage.step_everywhere(Verb.PREPARE, PHASE)
+    if context.request.distributed is not None:
+        _meet(stage)
+
+
+def _wait_shipped(stage: Stage) -> None:
+    """Waits until every node that shares no folder with this machine has the snapshot."""
+    shipping = [node for node in stage.fleet if node.shipment is not None]
+    stage.fleet.wait(
+        lambda: (
+            all(node.shipment is None or node.shipment.is_complete for node in shipping)
+            or any(node.refusal is not None or node.state.is_lost for node in shipping)
+        )
+    )
+    for node in shipping:
+        if node.refusal is not None:
+            stage.say(node.node_id, f"{PHASE} failed: {node.refusal}")
+            raise PhaseFailed(PHASE, node.refusal, node_id=node.node_id, hint="free some space there")
+        if node.shipment is not None and node.shipment.sent_bytes:
+            stage.say(node.node_id, f"Shipped {node.shipment.sent_bytes:,} bytes of the snapshot")
+
+
+def _meet(stage: Stage) -> None:
+    """Has the nodes find each other, so that what they start later can. Raises PhaseFailed for one that cannot be."""
+    peers = meeting_place.peers(stage.fleet)
+    if len(peers) < 2:
+        return
+    stage.step_everywhere(Verb.MEET, PHASE, body={"peers": peers})
+    try:
+        found = meeting_place.addresses(stage.fleet)
+    except MachineError as error:
+        raise PhaseFailed(PHASE, error.message, hint=error.hint) from error
+    for node in stage.fleet:
+        stage.say(node.node_id, f"The other nodes reach it at {found[node.node_id]}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.nodes.node import Node
+from runner.phases import collection
 from runner.phases.phase import PhasePlan, RunContext, Stage
 from sidecar.contract.orders import ORDER_NAMES, Verb
 
@@ -25,31 +27,46 @@ def plan(context: RunContext) -> PhasePlan:
 
 
 def run(context: RunContext, stage: Stage) -> dict[str, Any]:
-    """Releases the nodes one after the other, so that the first node's file keeps its path. Returns the census by node.
+    """Releases the nodes and brings home what they have. Returns the census by node.
 
     A node that could not release says so in the census under `problem`; nothing is raised, since release must
     reach every node.
     """
-    census: dict[str, Any] = {}
-    for node in stage.fleet:
-        if not node.has_accepted("plan"):
-            census[node.node_id] = {"problem": "the node was never reached"}
-            continue
-        node.order(ORDER_NAMES[Verb.RELEASE], Verb.RELEASE)
-        stage.fleet.wait(
-            lambda node=node: node.state.step(Verb.RELEASE.value) is not None,  # type: ignore[misc]  # bound at once
-            limit_s=_RELEASE_LIMIT_S,
-            heeds_cancel=False,
-        )
-        released = node.state.step(Verb.RELEASE.value)
-        if released is None:
-            census[node.node_id] = {"problem": "the node did not answer"}
-        elif released["state"] == "failed":
-            census[node.node_id] = {"problem": released["message"], "kept": str(context.node_folders[node.node_id])}
-            stage.say(node.node_id, f"Job release failed: {released['message']}; the node's folder is kept")
-        else:
-            census[node.node_id] = released["census"]
+    reached = [node for node in stage.fleet if node.is_reached]
+    if all(node.plan.is_remote for node in reached):
+        _release(stage, reached)
+    else:
+        # They write into one folder: one after the other, so that the first node's file keeps its path.
+        for node in reached:
+            _release(stage, [node])
+    census = {node.node_id: _census_of(node, context) for node in stage.fleet}
+    problems = collection.collect(stage, [node for node in reached if "problem" not in census[node.node_id]])
+    for node_id, problem in problems.items():
+        census[node_id].update(problem=problem, kept=str(context.node_folders[node_id]))
+    for node_id, found in census.items():
+        if "kept" in found:
+            stage.say(node_id, f"Job release failed: {found['problem']}; the node's folder is kept")
     return census
+
+
+def _release(stage: Stage, nodes: list[Node]) -> None:
+    for node in nodes:
+        node.order(ORDER_NAMES[Verb.RELEASE], Verb.RELEASE)
+    stage.wait_unless_abandoned(
+        nodes, lambda node: node.state.step(Verb.RELEASE.value) is not None, limit_s=_RELEASE_LIMIT_S
+    )
+
+
+def _census_of(node: Node, context: RunContext) -> dict[str, Any]:
+    if not node.is_reached:
+        return {"problem": "the node was never reached"}
+    released = node.state.step(Verb.RELEASE.value)
+    kept = str(context.node_folders[node.node_id])
+    if released is None:
+        return {"problem": "the node did not answer", "kept": kept}
+    if released["state"] == "failed":
+        return {"problem": released["message"], "kept": kept}
+    return dict(released["census"])
 
 
 def dismiss(stage: Stage, census: Mapping[str, Any]) -> None:

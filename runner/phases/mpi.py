@@ -11,7 +11,6 @@ from runner.launchers import mpi
 from runner.launchers.placement import place
 from runner.phases.ending import first_failed, wait_until_ended
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
-from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import MPI_HELPERS_ORDER, ORDER_NAMES, Verb
 
 PHASE = "mpi"
@@ -41,13 +40,11 @@ def run(context: RunContext, stage: Stage) -> None:
         context.request,
         ready,
         found,
-        is_root=context.is_root,
-        programs=_programs(context)[0],
     )
     stage.say(nodes[0].node_id, f"Starting the launcher of {found.flavour} {found.version}: {found.mpiexec}")
     body: dict[str, Any] = {
         "processes": [launcher.to_record()],
-        "mpi": {"flavour": found.flavour, "node_ids": [node.node_id for node in nodes]},
+        "mpi": {"flavour": found.flavour, "host_names": mpi.host_names(ready)},
     }
     nodes[0].order(ORDER_NAMES[Verb.START], Verb.START, body)
     stage.fleet.wait(lambda: nodes[0].state.launches is not None or first_failed(stage) is not None)
@@ -63,7 +60,7 @@ def _start_helpers(context: RunContext, stage: Stage) -> None:
     assert launches is not None, "waited for"
     if len(launches) != len(nodes):
         raise PhaseFailed(PHASE, f"the MPI launcher wants {len(launches)} helpers for {len(nodes)} nodes")
-    started = mpi.helpers(ready, launches, programs=_programs(context))
+    started = mpi.helpers(ready, launches)
     for node, facts, specs in zip(nodes, ready, started, strict=True):
         stage.say(node.node_id, f"Starting {len(place(context.request)) // len(nodes)} ranks")
         node.order(
@@ -71,7 +68,3 @@ def _start_helpers(context: RunContext, stage: Stage) -> None:
             Verb.START,
             {"processes": [spec.to_record() for spec in specs], "ranks": mpi.ranks(context.request, facts)},
         )
-
-
-def _programs(context: RunContext) -> list[str]:
-    return [str(NodeLayout.at(context.node_folders[plan.node_id]).programs) for plan in context.nodes]

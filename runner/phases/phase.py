@@ -6,7 +6,7 @@ secure -> image build -> job prep -> driver | mpi -> job release (always)
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from runner.errors import MachineError
 from runner.launchers.launch import ReadyNode
 from runner.nodes.fleet import Fleet
 from runner.nodes.node import Node
+from runner.phases import meeting_place
 from runner.spec.request import RunRequest
 from sidecar.contract import publish
 from sidecar.contract.layout import RunLayout
@@ -30,7 +31,6 @@ class RunContext:
     run: RunLayout
     nodes: tuple[NodePlan, ...]
     node_folders: Mapping[str, str]
-    is_root: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +77,39 @@ class Stage:
         publish.append_line(log, f"{stamp} {sentence}".encode("utf-8", "surrogateescape"))
         self._indexer.look()
 
-    def step_everywhere(self, verb: Verb, phase: str, *, heeds_cancel: bool = True) -> None:
+    def wait_unless_abandoned(
+        self,
+        nodes: Sequence[Node],
+        is_done: Callable[[Node], bool],
+        *,
+        look_s: float = 0.5,
+        limit_s: float | None = None,
+    ) -> None:
+        """Waits until `is_done` for each of `nodes`, however long one is out of reach.
+
+        Not for one that is out of reach where a person said `runner cancel --abandon`, nor longer than `limit_s` for
+        those that answer. Callers look again who is done.
+        """
+        deadline = None if limit_s is None else time.monotonic() + limit_s
+
+        def is_over() -> bool:
+            is_late = deadline is not None and time.monotonic() >= deadline
+            return all(self._may_be_left(node, is_late=is_late) or is_done(node) for node in nodes)
+
+        self.fleet.wait(is_over, look_s=look_s, heeds_cancel=False)
+
+    def _may_be_left(self, node: Node, *, is_late: bool) -> bool:
+        if node.is_removed or node.state.is_lost:
+            return True
+        is_away = node.contact_lost_at is not None
+        return (is_away and self._run.abandon_request.exists()) or (is_late and not is_away)
+
+    def step_everywhere(self, verb: Verb, phase: str, *, body: Mapping[str, Any] | None = None) -> None:
         """Orders a step on all nodes and waits for it. Raises PhaseFailed for the first node that could not do it."""
         for node in self.fleet:
-            node.order(ORDER_NAMES[verb], verb)
+            node.order(ORDER_NAMES[verb], verb, body)
         self.fleet.wait(
-            lambda: all(node.state.step(verb.value) for node in self.fleet) or self._failed(verb) is not None,
-            heeds_cancel=heeds_cancel,
+            lambda: all(node.state.step(verb.value) for node in self.fleet) or self._failed(verb) is not None
         )
         failed = self._failed(verb)
         if failed is not None:
@@ -101,17 +127,21 @@ class Stage:
     def ready_nodes(self) -> Sequence[ReadyNode]:
         """The facts that the nodes reported, once they are built and prepared."""
         ready = []
+        addresses = meeting_place.addresses(self.fleet)
         for node in self.fleet:
             built, prepared = node.state.step(Verb.BUILD.value), node.state.step(Verb.PREPARE.value)
             assert built is not None and prepared is not None, "the driver comes after job preparation"
             ready.append(
                 ReadyNode(
                     node_id=node.node_id,
-                    address=node.plan.address,
+                    address=addresses.get(node.node_id, node.plan.address),
                     interpreter=built["interpreter"],
                     bin_folder=built["bin"],
-                    bundle=node.plan.bundle,
+                    bundle=prepared["bundle"],
                     ports=tuple(prepared["ports"]),
+                    programs=prepared["programs"],
+                    network=(prepared.get("networks") or {}).get(addresses.get(node.node_id)),
+                    is_root=prepared["is_root"],
                 )
             )
         return ready

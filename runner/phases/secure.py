@@ -15,7 +15,11 @@ def plan(context: RunContext) -> PhasePlan:
     """Which nodes are reached, and how."""
     return PhasePlan(
         phase=PHASE,
-        lines=tuple(f"{node.node_id}: start an agent and a supervisor on {node.address}" for node in context.nodes),
+        lines=tuple(
+            f"{node.node_id}: {'reach it by SSH, ship the sidecar, ' if node.is_remote else ''}"
+            f"start an agent and a supervisor on {node.address}"
+            for node in context.nodes
+        ),
     )
 
 
@@ -26,16 +30,18 @@ def run(context: RunContext, stage: Stage) -> None:
         node.open()
     stage.fleet.wait(
         lambda: (
-            all(node.has_accepted("plan") or node.state.is_lost for node in stage.fleet)
+            all(node.is_reached or node.state.is_lost for node in stage.fleet)
             or any(node.mute_link_count >= _MUTE_LIMIT or node.refusal is not None for node in stage.fleet)
         ),
         limit_s=_READY_LIMIT_S,
         heeds_cancel=False,
     )
     for node in stage.fleet:
-        if node.has_accepted("plan") and node.hello is not None:
+        if node.is_reached and node.hello is not None:
+            for note in node.link_notes:
+                stage.say(node.node_id, note)
             stage.say(node.node_id, f"Agent answers: pid {node.hello['pid']}, Python {node.hello['python']}")
-    missing = [node for node in stage.fleet if not node.has_accepted("plan")]
+    missing = [node for node in stage.fleet if not node.is_reached]
     if missing:
         # One that said why, before those that were only slower to answer.
         culprit = min(missing, key=lambda node: (node.refusal is None, node.problem is None))

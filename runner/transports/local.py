@@ -24,6 +24,9 @@ class LocalLink:
         self._process = process
         self.incoming: BinaryIO = process.stdout  # type: ignore[assignment]  # typeshed says IO[bytes]; it is buffered
         self.outgoing: BinaryIO = process.stdin  # type: ignore[assignment]  # the same
+        self.silence_limit_s: float | None = None
+        self.notes: tuple[str, ...] = ()
+        self.address: str | None = None
 
     def close(self) -> None:
         """Closes the pipes; the agent ends at their end, or is killed."""

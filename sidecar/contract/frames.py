@@ -4,6 +4,19 @@
 
 The checksum covers header and payload. A stream is a file of bytes: the receiver's length is the offset it wants next.
 Frames from a node are untrusted: the length is checked before anything is allocated.
+
+| kind | from | what it says |
+|---|---|---|
+| HELLO | agent | who I am; the first frame of every link |
+| PLAN, ORDER | controller | what is to be done; ACCEPTED or PROBLEM is the answer |
+| FILE | agent | stream `stream` is the file {path, mode} of the run folder |
+| WANT | controller | send `stream` from `offset` on, as `generation`; {tail_bytes, tail_sha256} prove what is there |
+| DATA | agent | bytes of `stream` at `offset` |
+| RESTART | agent | what you have of `stream` is not how the file goes on: it was truncated, replaced or rewritten |
+| ACK | controller | `offset` bytes of DATA have been taken on this link, so many more may come |
+| NEED, LACK | controller, agent | {contents: [[sha256, size]]}; of these the node lacks [[sha256, bytes it has]] |
+| BLOB | controller | bytes of the content whose number in NEED is `stream`, at `offset` |
+| PING, PONG | controller, agent | are you there; PONG carries both clocks of the node |
 """
 
 from __future__ import annotations
@@ -12,11 +25,12 @@ import enum
 import json
 import struct
 import zlib
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Dict, Iterator, Mapping, NamedTuple, Optional, Protocol
 
 _HEADER = struct.Struct(">2sBBIIQI")
 _CHECKSUM = struct.Struct(">I")
 _MAGIC = b"sR"
+HEADER_BYTES = _HEADER.size + _CHECKSUM.size
 
 PROTOCOL_VERSION = 1
 # Too small: many frames for one log. Too large: memory for a hostile peer, and status frames wait behind data.
@@ -36,6 +50,12 @@ class FrameKind(enum.IntEnum):
     PING = 7
     PONG = 8
     PROBLEM = 9
+    FILE = 10
+    RESTART = 11
+    ACK = 12
+    NEED = 13
+    LACK = 14
+    BLOB = 15
 
 
 class BrokenFrame(Exception):
@@ -91,21 +111,50 @@ def read_frame(stream: ByteReader) -> Optional[Frame]:
 
     Raises BrokenFrame for foreign bytes, a wrong checksum, an end inside a frame, or another protocol version.
     """
-    head = stream.read(_HEADER.size + _CHECKSUM.size)
+    head = stream.read(HEADER_BYTES)
     if not head:
         return None
-    if len(head) < _HEADER.size + _CHECKSUM.size:
+    if len(head) < HEADER_BYTES:
         raise BrokenFrame("the link ended inside a frame's header")
-    magic, version, kind, number, generation, offset, length = _HEADER.unpack_from(head)
+    length = _payload_length(head)
+    payload = stream.read(length) if length else b""
+    if len(payload) < length:
+        raise BrokenFrame("the link ended inside a frame")
+    return _decode(head, payload)
+
+
+class FrameBuffer:
+    """Cuts bytes that come in pieces into frames; for a side that must never wait for the rest of one."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def feed(self, content: bytes) -> Iterator[Frame]:
+        """The frames that are whole with `content`. Raises BrokenFrame as `read_frame` does."""
+        self._bytes += content
+        while len(self._bytes) >= HEADER_BYTES:
+            head = bytes(self._bytes[:HEADER_BYTES])
+            end = HEADER_BYTES + _payload_length(head)
+            if len(self._bytes) < end:
+                return
+            payload = bytes(self._bytes[HEADER_BYTES:end])
+            del self._bytes[:end]
+            yield _decode(head, payload)
+
+
+def _payload_length(head: bytes) -> int:
+    magic, version, _, _, _, _, length = _HEADER.unpack_from(head)
     if magic != _MAGIC:
         raise BrokenFrame("foreign bytes on the link")
     if version != PROTOCOL_VERSION:
         raise BrokenFrame(f"the other side speaks version {version}, this one {PROTOCOL_VERSION}")
     if length > PAYLOAD_LIMIT:
         raise BrokenFrame(f"a frame announces {length} bytes")
-    payload = stream.read(length) if length else b""
-    if len(payload) < length:
-        raise BrokenFrame("the link ended inside a frame")
+    return int(length)
+
+
+def _decode(head: bytes, payload: bytes) -> Frame:
+    _, _, kind, number, generation, offset, _ = _HEADER.unpack_from(head)
     if zlib.crc32(payload, zlib.crc32(head[: _HEADER.size])) != _CHECKSUM.unpack_from(head, _HEADER.size)[0]:
         raise BrokenFrame("a frame's checksum is wrong")
     try:

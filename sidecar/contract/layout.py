@@ -108,6 +108,19 @@ def is_driver_log(file_name: str) -> bool:
     return _DRIVER_LOG.match(file_name) is not None
 
 
+def is_metrics(path: str) -> bool:
+    """Whether `path`, relative to a run folder, is the metrics file of a process."""
+    folder, _, name = path.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    return folder == str(RunLayout.at("").metrics) and dot + ending == ".jsonl" and is_process_name(stem)
+
+
+def is_index(path: str) -> bool:
+    """Whether `path`, relative to a run folder, is the time index of a numbered log."""
+    folder, _, name = path.rpartition("/")
+    return folder == str(RunLayout.at("").time_indexes) and name.endswith(".idx") and name[0] != "."
+
+
 class WorkspaceLayout(NamedTuple):
     """The places in a workspace; nothing is created by naming them."""
 

@@ -61,6 +61,16 @@ class NodeLayout(NamedTuple):
         return self.root / "agent.bell"
 
     @property
+    def copy(self) -> Path:
+        """The node's copy of the run folder, where it does not share that with the controller."""
+        return self.root / "run"
+
+    @property
+    def reserve(self) -> Path:
+        """Bytes kept free for the last words of a node whose disk is full."""
+        return self.root / "reserve"
+
+    @property
     def work(self) -> Path:
         """The job's working directory: the snapshot, and what the script writes."""
         return self.root / "work"

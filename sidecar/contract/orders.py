@@ -11,6 +11,7 @@ class Verb(str, enum.Enum):
 
     BUILD = "build"
     PREPARE = "prepare"
+    MEET = "meet"
     START = "start"
     STOP = "stop"
     RELEASE = "release"
@@ -21,6 +22,7 @@ class Verb(str, enum.Enum):
 ORDER_NAMES = {
     Verb.BUILD: "10-build",
     Verb.PREPARE: "20-prepare",
+    Verb.MEET: "25-meet",
     Verb.START: "30-start",
     Verb.STOP: "80-stop",
     Verb.RELEASE: "90-release",
@@ -66,7 +68,8 @@ class NodePlan(NamedTuple):
     """Everything a node must know of a run before the first order; written once as `plan.json`.
 
     `run_root` is the folder with the layout of a run that the node writes into: the run folder itself on this
-    machine. `bundle` is the folder that holds the `sidecar` package. Durations are seconds.
+    machine. `bundle` is the folder that holds the `sidecar` package. Durations are seconds. Where `is_remote`, the
+    node writes into a copy that travels, and paths are relative to its work directory until `resolved`.
     """
 
     run_id: str
@@ -86,6 +89,18 @@ class NodePlan(NamedTuple):
     max_run_duration_s: Optional[float]
     port_count: int
     wants_mpi: bool
+    is_remote: bool = False
+
+    def resolved(self, *, work: str, bundle: str) -> NodePlan:
+        """The plan with absolute paths, as only the node itself can know them."""
+        if not self.is_remote:
+            return self
+        return self._replace(
+            run_root=f"{work}/{self.run_root}",
+            bundle=bundle,
+            snapshot_store=f"{work}/{self.snapshot_store}",
+            environment_cache=f"{work}/{self.environment_cache}",
+        )
 
     def to_record(self) -> Dict[str, Any]:
         """As it stands in `plan.json`."""

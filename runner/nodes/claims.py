@@ -1,0 +1,46 @@
+"""Decides which node's file has a path of the run folder: the first keeps it, another's goes into a folder of its own.
+
+| path on the node | the claimant's | another node's |
+|---|---|---|
+| logs/PATH, outputs/PATH | same path | logs/<node_id>/PATH, outputs/<node_id>/PATH |
+| everything else, such as 20_ and 70_mpi_log | same path | logs/azureml/sidecar/<node_id>/NAME |
+"""
+
+from __future__ import annotations
+
+import threading
+
+from sidecar.contract import publish
+from sidecar.contract.layout import OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
+
+
+class Claims:
+    """The claims of one run; they outlive a controller. Safe from any thread."""
+
+    def __init__(self, run: RunLayout) -> None:
+        self._path = run.claims
+        self._guard = threading.Lock()
+        self._owners: dict[str, str] = {
+            str(record["path"]): str(record["node_id"]) for record in publish.read_records(self._path)
+        }
+
+    def destination(self, path: str, node_id: str) -> str:
+        """Where the file `path` of `node_id` goes, relative to the run folder; claims the path if nobody has."""
+        with self._guard:
+            owner = self._owners.get(path)
+            if owner is None:
+                publish.append_record(self._path, {"path": path, "node_id": node_id})
+                self._owners[path] = owner = node_id
+        return path if owner == node_id else _aside(path, node_id)
+
+
+def _aside(path: str, node_id: str) -> str:
+    first, _, rest = path.partition("/")
+    if first in (USER_LOGS, OUTPUTS) and not path.startswith(f"{SYSTEM_LOGS}/"):
+        return f"{first}/{node_id}/{rest}"
+    return str(RunLayout.at("").sidecar_logs(node_id) / path.rpartition("/")[2])
+
+
+def is_claimed_late(path: str) -> bool:
+    """Whether nodes claim the path in their order at the end, not in the order in which they come."""
+    return path.startswith(f"{OUTPUTS}/")

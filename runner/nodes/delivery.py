@@ -1,0 +1,93 @@
+"""Knows when everything that a node had at its end is in the run folder, byte for byte, and durable."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from runner.nodes import place
+from runner.nodes.intake import Intake
+from sidecar.contract.layout import RunLayout
+from sidecar.contract.travel import SealedFile, sealed_files
+
+_READ_BYTES = 1024 * 1024
+# A file that still differs after so many complete transfers is being changed by somebody on the node.
+_ATTEMPTS = 3
+
+
+class Delivery:
+    """The files of one node, once it has sealed them."""
+
+    def __init__(self, run: RunLayout, node_id: str, intake: Intake) -> None:
+        self._run = run
+        self._node_id = node_id
+        self._intake = intake
+        self._sealed: dict[str, SealedFile] | None = None
+        self._done: set[str] = set()
+        self._attempts: dict[str, int] = {}
+        self.problem: str | None = None
+
+    @property
+    def sealed(self) -> dict[str, SealedFile] | None:
+        """What the node had at its end, by path; None while its seal is not here. Raises ValueError for nonsense."""
+        if self._sealed is None:
+            self._sealed = sealed_files(self._intake.read_seal(), self._node_id)
+        return self._sealed
+
+    def leave_out(self, paths: set[str]) -> None:
+        """These need not come: another node's file with the same bytes is in their place."""
+        self._done |= paths
+
+    def is_complete(self) -> bool:
+        """Looks at every file that was not complete the last time; a file that differs is asked for once more.
+
+        Sets `problem` where that does not help. Raises OSError where a file cannot be read.
+        """
+        if self.sealed is None:
+            return False
+        for path, sealed in self.sealed.items():
+            if path not in self._done and self._is_here(sealed):
+                self._done.add(path)
+        return len(self._done) == len(self.sealed)
+
+    def missing(self) -> list[str]:
+        """The paths that are not complete."""
+        return sorted(set(self.sealed or ()) - self._done)
+
+    def _is_here(self, sealed: SealedFile) -> bool:
+        if sealed.link is not None:
+            return self._make_link(sealed)
+        length, there = self._intake.length_of(sealed.path), self._intake.place_of(sealed.path)
+        if length is None or there is None or length < sealed.size:
+            return False
+        if _is_whole(there, sealed):
+            return True
+        count = self._attempts[sealed.path] = self._attempts.get(sealed.path, 0) + 1
+        if count <= _ATTEMPTS:
+            self._intake.begin_again(sealed.path)
+        else:
+            self.problem = f"{sealed.path} differs from what the node sealed"
+        return False
+
+    def _make_link(self, sealed: SealedFile) -> bool:
+        """Links that stay inside their folder come over; others are left out, as on this machine."""
+        aim = sealed.link or ""
+        top = sealed.path.split("/")[0]
+        inside = os.path.normpath(os.path.join(os.path.dirname(sealed.path), aim))
+        if not os.path.isabs(aim) and inside.split("/")[0] == top and "\0" not in aim:
+            place.make_link(self._run.root, sealed.path, aim)
+        return True
+
+
+def _is_whole(path: Path, sealed: SealedFile) -> bool:
+    """Whether the first `size` bytes are the sealed ones; makes them durable."""
+    digest, left = hashlib.sha256(), sealed.size
+    with open(path, "rb", buffering=0) as stream:
+        while left > 0 and (content := stream.read(min(left, _READ_BYTES))):
+            digest.update(content)
+            left -= len(content)
+        if left == 0 and digest.hexdigest() == sealed.sha256:
+            os.fsync(stream.fileno())
+            return True
+    return False

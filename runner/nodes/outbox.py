@@ -1,0 +1,92 @@
+"""Writes to one link from one thread, so that whoever has news to send never waits for a slow network.
+
+Small frames first; contents of a snapshot fill what time is left. Says every two seconds that the controller is there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from runner.transports.transport import Link
+from sidecar.contract.frames import Frame, FrameKind, encode, json_frame
+
+# Rarer, and a dead link is found late; more often, and a thousand idle nodes cost a core.
+PING_S = 2.0
+
+
+class Outbox:
+    """The way out of one link. Create, `post` and `ship`, `close`."""
+
+    def __init__(self, link: Link, *, name: str, pings: bool) -> None:
+        self._link = link
+        self._pings = pings
+        self._news = threading.Condition()
+        self._frames: deque[Frame] = deque()
+        self._bulk: deque[Iterator[Frame]] = deque()
+        self._acknowledged: int | None = None
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+        self._thread.start()
+
+    def post(self, frame: Frame) -> None:
+        """Sends `frame` soon, in order with other posts."""
+        with self._news:
+            self._frames.append(frame)
+            self._news.notify()
+
+    def acknowledge(self, total: int) -> None:
+        """Tells how many bytes have been taken on this link; only the latest number counts."""
+        with self._news:
+            self._acknowledged = total
+            self._news.notify()
+
+    def ship(self, frames: Iterator[Frame]) -> None:
+        """Sends `frames` while nothing else is to be sent, after those that were given before."""
+        with self._news:
+            self._bulk.append(frames)
+            self._news.notify()
+
+    def close(self) -> None:
+        """Sends nothing more. The link is the caller's to close."""
+        with self._news:
+            self._is_closed = True
+            self._news.notify()
+
+    def _run(self) -> None:
+        next_ping = time.monotonic() + PING_S if self._pings else None
+        try:
+            while (frame := self._next(next_ping)) is not None:
+                if frame.kind is FrameKind.PING:
+                    next_ping = time.monotonic() + PING_S
+                self._link.outgoing.write(encode(frame))
+                self._link.outgoing.flush()
+        except (OSError, ValueError):
+            self._link.close()  # The reader sees the end, and the next link begins anew.
+
+    def _next(self, next_ping: float | None) -> Frame | None:
+        """The next frame to send; None once closed."""
+        while True:
+            with self._news:
+                if self._is_closed:
+                    return None
+                if self._frames:
+                    return self._frames.popleft()
+                if self._acknowledged is not None:
+                    total, self._acknowledged = self._acknowledged, None
+                    return Frame(FrameKind.ACK, b"", offset=total)
+                now = time.monotonic()
+                if next_ping is not None and now >= next_ping:
+                    sent = {"sent_ns": time.time_ns(), "sent_monotonic_ns": time.monotonic_ns()}
+                    return json_frame(FrameKind.PING, sent)
+                if not self._bulk:
+                    self._news.wait(None if next_ping is None else next_ping - now)
+                    continue
+                bulk = self._bulk[0]
+            frame = next(bulk, None)  # Reads a file: not under the lock.
+            if frame is not None:
+                return frame
+            with self._news:
+                self._bulk.popleft()

@@ -1,0 +1,89 @@
+"""Which files of a node's copy of the run folder travel to the real one, and when; both ends hold to this list.
+
+| files | travel |
+|---|---|
+| azureml-logs/ 20_ 65_ 70_ 75_, logs/, metrics, time indexes | as they grow |
+| outputs/ | once job release has collected them |
+| everything else | never: the controller writes it itself |
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional
+
+from sidecar.contract.layout import (
+    AZUREML_LOGS,
+    OUTPUTS,
+    STATE,
+    USER_LOGS,
+    RunLayout,
+    is_driver_log,
+    is_index,
+    is_metrics,
+)
+
+# One name on every common file system (NAME_MAX), and a whole path that still fits below a run folder (PATH_MAX).
+_NAME_LIMIT_BYTES = 255
+_PATH_LIMIT_BYTES = 3000
+_HERE = RunLayout.at("")
+# What the controller writes into logs/ itself.
+_OWN = frozenset({str(_HERE.failure), str(_HERE.manifest)})
+
+
+def may_travel(path: str, node_id: str) -> bool:
+    """Whether the node may send the file `path` (relative to the run folder); False for anything that leaves it."""
+    if not path or "\0" in path or len(path.encode("utf-8", "surrogateescape")) > _PATH_LIMIT_BYTES:
+        return False
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or _is_long(part) for part in parts):
+        return False
+    if parts[0] == AZUREML_LOGS:
+        own = (_HERE.job_prep_log(node_id), _HERE.job_post_log(node_id), _HERE.image_build_log, _HERE.mpi_log)
+        return path in map(str, own) or (len(parts) == 2 and is_driver_log(parts[1]))
+    if parts[0] == STATE:
+        return path == str(_HERE.seal(node_id)) or is_index(path) or is_metrics(path)
+    return parts[0] in (USER_LOGS, OUTPUTS) and len(parts) > 1 and path not in _OWN
+
+
+def _is_long(part: str) -> bool:
+    return len(part.encode("utf-8", "surrogateescape")) > _NAME_LIMIT_BYTES
+
+
+def waits_for_release(path: str) -> bool:
+    """Whether the file is sent only once it is final: a checkpoint that is rewritten would be sent again and again."""
+    return path.startswith(f"{OUTPUTS}/")
+
+
+def is_sealed(path: str) -> bool:
+    """Whether the file must arrive whole for the run to be complete; a time index may miss its last entries."""
+    return not is_index(path) and not path.startswith(f"{_HERE.seals}/")
+
+
+class SealedFile(NamedTuple):
+    """What the node says of one file at the end. `link` is the target of a symbolic link, None for a file."""
+
+    path: str
+    size: int
+    sha256: str
+    mode: int
+    link: Optional[str] = None
+
+    def to_record(self) -> Dict[str, Any]:
+        """As it stands in a seal."""
+        return self._asdict()
+
+
+def sealed_files(records: Iterable[Mapping[str, Any]], node_id: str) -> Optional[Dict[str, SealedFile]]:
+    """The files of a seal by path; None while the seal has not arrived to its end. Raises ValueError for nonsense."""
+    found: Dict[str, SealedFile] = {}
+    for record in records:
+        if "count" in record:
+            return found if record["count"] == len(found) else None
+        try:
+            sealed = SealedFile(**record)
+        except TypeError as error:
+            raise ValueError(f"not a sealed file: {error}") from error
+        if not may_travel(sealed.path, node_id):
+            raise ValueError(f"{sealed.path!r} may not travel")
+        found[sealed.path] = sealed
+    return None

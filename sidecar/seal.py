@@ -1,0 +1,53 @@
+"""Says what a node has at the end: every file that travels, with size and sha256. Only then is a run's log complete."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Iterator, Optional
+
+from sidecar.contract import publish
+from sidecar.contract.layout import AZUREML_LOGS, OUTPUTS, STATE, USER_LOGS, RunLayout
+from sidecar.contract.travel import SealedFile, is_sealed, may_travel
+
+_READ_BYTES = 1024 * 1024
+
+
+def write(run: RunLayout, node_id: str) -> int:
+    """Seals the node's copy of the run folder; returns how many files that are. Durable on return.
+
+    Nothing may be written to the copy afterwards. Raises OSError where a file cannot be read.
+    """
+    sealed = [file for path in _paths(run.root, node_id) if (file := _seal(run.root, path)) is not None]
+    lines = [publish.to_json(file.to_record()) for file in sealed]
+    lines.append(publish.to_json({"count": len(sealed)}))
+    run.seals.mkdir(parents=True, exist_ok=True)
+    publish.write_whole(run.seal(node_id), b"\n".join(lines) + b"\n")
+    return len(sealed)
+
+
+def _paths(root: Path, node_id: str) -> Iterator[str]:
+    for top in (AZUREML_LOGS, USER_LOGS, OUTPUTS, STATE):
+        for folder, folder_names, file_names in os.walk(root / top):
+            links = [name for name in folder_names if os.path.islink(os.path.join(folder, name))]
+            for name in sorted(file_names + links):
+                path = os.path.relpath(os.path.join(folder, name), root)
+                if may_travel(path, node_id) and is_sealed(path):
+                    yield path
+
+
+def _seal(root: Path, path: str) -> Optional[SealedFile]:
+    status = os.lstat(root / path)
+    mode = stat.S_IMODE(status.st_mode)
+    if stat.S_ISLNK(status.st_mode):
+        return SealedFile(path, 0, "", mode, os.readlink(root / path))
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    digest, size = hashlib.sha256(), 0
+    with open(root / path, "rb", buffering=0) as stream:
+        while content := stream.read(_READ_BYTES):
+            digest.update(content)
+            size += len(content)
+    return SealedFile(path, size, digest.hexdigest(), mode)
