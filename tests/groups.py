@@ -61,6 +61,13 @@ def _lab() -> str | None:
     return None if made.returncode == 0 else "namespaces may not be made here (needs a real machine's root)"
 
 
+def _sshd() -> str | None:
+    missing = [name for name in ("ssh-keygen", "ssh-agent") if shutil.which(name) is None]
+    if not Path("/usr/sbin/sshd").exists() and shutil.which("sshd") is None:
+        missing.append("sshd")
+    return f"{', '.join(missing)} not installed (apt install openssh-server)" if missing else None
+
+
 def _network() -> str | None:
     """Whether pip gets an answer from its package index: a tiny package that nothing else needs."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--timeout", "5", "--retries", "1"]
@@ -77,6 +84,7 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "conda": ("builds a conda environment", _conda),
     "ddp": ("runs PyTorch processes", _ddp),
     "lab": ("runs against hosts made of namespaces (tests/lab)", _lab),
+    "sshd": ("logs in to a real sshd that the test starts", _sshd),
     "network": ("builds environments from the package index", _network),
 }
 # Left out of `make test`; each has a command of its own.

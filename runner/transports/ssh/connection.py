@@ -89,6 +89,11 @@ class Connection:
             why = self.last_words or str(error) or "the connection ended"
             raise MachineError(f"{self.hop.subject}: no session could be opened: {why}") from error
 
+    def calm_down(self) -> None:
+        """From now on bytes count, and not the single message."""
+        for wire in self._wires:
+            wire.calm_down()
+
     def close(self) -> None:
         """Ends the connection, then those it hangs on; what the node started in sessions of their own goes on."""
         for wire in reversed(self._wires):

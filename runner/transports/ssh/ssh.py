@@ -85,4 +85,5 @@ class SshTransport:
         except BaseException:
             connection.close()
             raise
+        connection.calm_down()
         return SshLink(connection, pipe, landing)

@@ -16,6 +16,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from runner.transports.ssh.known_hosts import HostKey
+from runner.transports.ssh.sockets import PromptSocket
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,11 @@ class Wire(paramiko.Transport):
         if not self.is_active():
             raise self.get_exception() or SSHException("it hung up")
         return True
+
+    def calm_down(self) -> None:
+        """Lets acknowledgements be collected."""
+        if isinstance(self.sock, PromptSocket):
+            self.sock.is_hurried = False
 
     def hang_up(self) -> None:
         """Closes at once, and wakes the thread that reads."""
