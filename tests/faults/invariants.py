@@ -28,12 +28,12 @@ def checked(victim: Victim, status: str = "Completed", *, started: int | None = 
     """
     record = victim.record
     assert record.status == status, f"{record.status}: {record.failure and record.failure['summary']}"
-    _check_journal(victim, status, started)
-    _check_logs(victim)
-    _check_nothing_left(victim)
-    _check_no_strays(victim)
-    _check_manifest(victim)
-    _check_failure(victim, record)
+    check_journal(victim, status, started)
+    check_logs(victim)
+    check_nothing_left(victim)
+    check_no_strays(victim)
+    check_manifest(victim)
+    check_failure(victim, record)
     return record
 
 
@@ -44,7 +44,7 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content.splitlines()]
 
 
-def _check_journal(victim: Victim, status: str, wanted: int | None) -> None:
+def check_journal(victim: Victim, status: str, wanted: int | None) -> None:
     """I3: every process started once and ended once; the last line closes the run in its status."""
     lines = whole_lines(victim.run.process_status)
     told = [line for line in lines if line["process_name"] != EVERY_PROCESS]
@@ -59,7 +59,7 @@ def _check_journal(victim: Victim, status: str, wanted: int | None) -> None:
     assert sorted(info["process_name"] for info in infos) == sorted(started)
 
 
-def _check_logs(victim: Victim) -> None:
+def check_logs(victim: Victim) -> None:
     """I1, I2: every log holds what its process says it wrote, byte by byte."""
     completed = {
         line["process_name"] for line in whole_lines(victim.run.process_status) if line["status"] == "Completed"
@@ -82,7 +82,7 @@ def nothing_runs(victim: Victim) -> None:
     assert [processes.command_line(pid) for pid in left] == []
 
 
-def _check_nothing_left(victim: Victim) -> None:
+def check_nothing_left(victim: Victim) -> None:
     """I4: no process of the run, no node folder."""
     nothing_runs(victim)
     for number, node_id in enumerate(victim.record.nodes):
@@ -90,14 +90,14 @@ def _check_nothing_left(victim: Victim) -> None:
         assert not folder.exists(), f"{node_id} left {sorted(os.listdir(folder))}"
 
 
-def _check_no_strays(victim: Victim) -> None:
+def check_no_strays(victim: Victim) -> None:
     """I4: no temporary file in the run, none in the workspace."""
     files = [path for path in victim.run.root.rglob("*") if path.name.endswith(".tmp")]
     assert files == [], "left behind by a killed process"
     assert list(victim.workspace.nodes.glob(f"*/*{victim.run_id}*")) == []
 
 
-def _check_manifest(victim: Victim) -> None:
+def check_manifest(victim: Victim) -> None:
     """I2: the seal names every file with its true size and sha256."""
     root = victim.run.root
     listed = {entry["path"]: entry for entry in json.loads(victim.run.manifest.read_bytes())["files"]}
@@ -112,7 +112,7 @@ def _check_manifest(victim: Victim) -> None:
         assert (entry["size_bytes"], entry["sha256"]) == (len(content), hashlib.sha256(content).hexdigest()), path
 
 
-def _check_failure(victim: Victim, record: RunRecord) -> None:
+def check_failure(victim: Victim, record: RunRecord) -> None:
     """I6, I7: a failed run names its cause, in the record and in failure.json; the exit code says the same."""
     stored = publish.read_record(victim.run.failure)
     if record.status == "Failed":
