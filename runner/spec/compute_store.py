@@ -26,7 +26,8 @@ def attach(name: str, file: Path, compute_directory: Path) -> ComputeTarget:
     meant = _renamed(read_target(document, folder=str(file.absolute().parent), compute_directory=None, path=""), name)
     try:
         moved = read_target(document, folder=str(compute_directory.absolute()), compute_directory=None, path="")
-        is_movable = _renamed(moved, name) == meant
+        # A file that calls itself otherwise would make hints name a target that nobody attached.
+        is_movable = _renamed(moved, name) == meant and moved.name in (name, moved.to_record()["type"])
     except ConfigError:
         is_movable = False
     content = file.read_bytes() if is_movable else _written(meant)

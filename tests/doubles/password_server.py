@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import paramiko
+from paramiko.common import AUTH_FAILED, AUTH_PARTIALLY_SUCCESSFUL, AUTH_SUCCESSFUL
 
 from runner.transports.ssh.known_hosts import HostKey
 from tests.doubles.ports import Port
@@ -37,12 +38,12 @@ class PasswordServer(paramiko.ServerInterface):
     def check_auth_password(self, username: str, password: str) -> int:
         """Whether it is the one."""
         self.attempts.append("password")
-        return paramiko.AUTH_SUCCESSFUL if password == self.password else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if password == self.password else AUTH_FAILED
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         """No key opens this door alone."""
         self.attempts.append("publickey")
-        return paramiko.AUTH_PARTIALLY_SUCCESSFUL if self.wants_both else paramiko.AUTH_FAILED
+        return AUTH_PARTIALLY_SUCCESSFUL if self.wants_both else AUTH_FAILED
 
 
 @contextlib.contextmanager

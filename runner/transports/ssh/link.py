@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 # paramiko moves its whole backlog at every read: small reads of a large backlog are slow (measured).
 _PIECE_BYTES = 256 * 1024
 _STDERR_KEPT_BYTES = 8 * 1024
-# How often standard error is emptied while nothing arrives; a full one would stop the other side.
+# How often standard error is emptied while nothing arrives, and while it floods; a full one would stop the other side.
 _LOOK_S = 1.0
+_FLOOD_LOOK_S = 0.02
 # `write` hands over at most this much at once, so that a deadline is looked at between two pieces.
 _WRITE_BYTES = 32 * 1024
 
@@ -61,8 +62,8 @@ class Pipe:
     def _fill(self, deadline: float | None) -> bool:
         """Waits for bytes; False at the end. Raises TimeoutError at the deadline."""
         while True:
-            self._drain_stderr()
-            left = _LOOK_S if deadline is None else min(_LOOK_S, deadline - time.monotonic())
+            look_s = _FLOOD_LOOK_S if self._drain_stderr() else _LOOK_S
+            left = look_s if deadline is None else min(look_s, deadline - time.monotonic())
             if left <= 0:
                 raise TimeoutError(f"{self._subject}: nothing arrives")
             self._channel.settimeout(left)
@@ -92,10 +93,14 @@ class Pipe:
                 if self._channel.closed:
                     raise OSError(f"{self._subject}: the channel is closed") from None
 
-    def _drain_stderr(self) -> None:
+    def _drain_stderr(self) -> bool:
+        """Takes what is there, keeps the end of it; says whether there was anything."""
+        has_taken = False
         while self._channel.recv_stderr_ready():
             self._stderr += self._channel.recv_stderr(_PIECE_BYTES)
             del self._stderr[:-_STDERR_KEPT_BYTES]
+            has_taken = True
+        return has_taken
 
     @property
     def stderr_tail(self) -> bytes:

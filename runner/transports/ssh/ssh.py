@@ -21,7 +21,10 @@ from sidecar.contract.layout import WorkspaceLayout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshAccess:
-    """What all nodes of a target share: whose keys are trusted, the person's settings, the bundles, the time limits."""
+    """What all nodes of a target share: whose keys are trusted, the person's settings, the bundles, the time limits.
+
+    `is_attached`: the target has a compute file in the workspace, so that commands can name it.
+    """
 
     target: SshTarget
     known: KnownHosts
@@ -30,11 +33,14 @@ class SshAccess:
     secrets: Secrets = NO_SECRETS
     limits: Limits = field(default_factory=Limits)
     landing_limits: LandingLimits = field(default_factory=LandingLimits)
+    is_attached: bool = True
 
     @property
     def trust(self) -> Trust:
         """Whose keys are accepted, and how a person accepts one more."""
         fix = f"runner compute trust {shlex.quote(self.target.name)}"
+        if not self.is_attached:
+            fix = "runner compute attach NAME FILE with these nodes, and runner compute trust NAME (or ssh there once)"
         return Trust(known=self.known, policy=self.target.host_key_policy, fix=fix)
 
     def route(self, node: SshNode) -> tuple[Hop, ...]:
@@ -54,6 +60,7 @@ def ssh_access(
         bundles=BundleStore(workspace),
         config=home / ".ssh" / "config",
         secrets=secrets,
+        is_attached=workspace.compute_file(target.name).exists(),
     )
 
 
