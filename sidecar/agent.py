@@ -71,6 +71,8 @@ class Agent:
         self._next_start = 0.0
         self._is_leaving = False
         self._pause_s = _BUSY_S
+        self._next_tick = 0.0
+        self._can_flow = False
         self._hint = GrowthHint()
         self._next_collection = 0.0
 
@@ -85,9 +87,10 @@ class Agent:
                 bell_descriptor = bell.hang(self._layout.agent_bell)
             sources = [self._peer.incoming, self._hint.descriptor] + ([bell_descriptor] if bell_descriptor >= 0 else [])
             sinks = [self._peer.outgoing] if self._peer.has_backlog else []
-            ready, writable, _ = select.select(sources, sinks, [], self._pause_s)
+            ready, writable, _ = select.select(sources, sinks, [], self._wait_s())
             for noisy in {bell_descriptor, self._hint.descriptor} & set(ready):
                 bell.silence(noisy)
+                self._next_tick = 0.0
             if writable:
                 self._peer.flush()
             if self._peer.incoming in ready:
@@ -96,8 +99,17 @@ class Agent:
                     self._answer(frame)
             elif self._is_forsaken():
                 return
-            self._tick()
+            # A flood wakes this loop a thousand times a second; what looks at files need not keep pace with it.
+            if time.monotonic() >= self._next_tick:
+                self._tick()
+            if self._outflow is not None and not self._is_leaving:
+                self._flow(self._outflow)
         self._say_last_words()
+
+    def _wait_s(self) -> float:
+        if self._can_flow:
+            return 0.0
+        return max(0.0, self._next_tick - time.monotonic())
 
     def _greet(self) -> None:
         body = {
@@ -122,27 +134,27 @@ class Agent:
 
     def _tick(self) -> None:
         if self._plan is None or self._is_leaving:
+            self._next_tick = time.monotonic() + self._pause_s
             return
         self._keep_supervisor()
         has_news = self._send_events()
         with contextlib.suppress(OSError):  # A full disk: the bytes wait in the logs themselves, the next tick tries.
             has_news |= self._look_at_files()
         self._pause_s = _BUSY_S if has_news else min(self._pause_s * 1.5, _QUIET_S)
-        if self._outflow is not None and self._flow(self._outflow):
-            self._pause_s = 0.0
+        if self._outflow is not None:
+            self._outflow.discover()
+            if self._outflow.look():
+                self._pause_s = _BUSY_S
+        self._next_tick = time.monotonic() + self._pause_s
         if has_news:
             self._hint.disarm()
         elif self._pause_s >= _QUIET_S and self._indexer is not None and not self._hint.is_armed:
             self._hint.arm(self._indexer.logs)
 
-    def _flow(self, outflow: Outflow) -> bool:
-        """Sends what has grown; says whether more could be sent at once."""
-        outflow.discover()
-        if not outflow.look():
-            return False
-        self._pause_s = min(self._pause_s, _BUSY_S)
+    def _flow(self, outflow: Outflow) -> None:
+        """Sends what has grown, as far as the link and its window take it."""
         has_sent = outflow.pump(has_room=lambda: self._peer.has_room)
-        return has_sent and self._peer.has_room and self._window.room_bytes > 0
+        self._can_flow = has_sent and self._peer.has_room and self._window.room_bytes > 0 and outflow.look()
 
     # What the controller asks
 
@@ -166,7 +178,9 @@ class Agent:
         elif frame.kind is FrameKind.PING:
             self._send(json_frame(FrameKind.PONG, {**frame.body, **events.stamp()}))
             return
-        self._pause_s = min(self._pause_s, _BUSY_S)
+        if frame.kind not in (FrameKind.ACK, FrameKind.BLOB):
+            self._pause_s = min(self._pause_s, _BUSY_S)
+            self._next_tick = 0.0
 
     def _take_contents(self, contents: Contents, frame: Frame) -> None:
         try:

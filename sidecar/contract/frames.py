@@ -90,13 +90,18 @@ def json_frame(kind: FrameKind, body: Mapping[str, Any]) -> Frame:
 
 def encode(frame: Frame) -> bytes:
     """The bytes of `frame` on the wire. Raises ValueError for a payload over the limit."""
+    return encode_head(frame) + frame.payload
+
+
+def encode_head(frame: Frame) -> bytes:
+    """What goes in front of the payload; for a writer that need not copy that. Raises ValueError as `encode` does."""
     if len(frame.payload) > PAYLOAD_LIMIT:
         raise ValueError(f"a frame carries at most {PAYLOAD_LIMIT} bytes, not {len(frame.payload)}")
     header = _HEADER.pack(
         _MAGIC, PROTOCOL_VERSION, frame.kind, frame.stream, frame.generation, frame.offset, len(frame.payload)
     )
     checksum = zlib.crc32(frame.payload, zlib.crc32(header))
-    return header + _CHECKSUM.pack(checksum) + frame.payload
+    return header + _CHECKSUM.pack(checksum)
 
 
 class ByteReader(Protocol):
