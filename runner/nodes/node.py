@@ -54,7 +54,9 @@ class Node:
         self.node_id = plan.node_id
         self.plan = plan
         self.state = NodeState(node_id=plan.node_id)
-        self.contact_lost_at: float | None = None
+        # An earlier controller may have lost it: a node is out of reach since then, whoever looks for it.
+        self._told_lost = contact.read_lost(contact_file) if contact_file is not None else None
+        self.contact_lost_at = self._told_lost.lost_at if self._told_lost is not None else None
         self.problem: MachineError | None = None
         self.is_removed = False
         self.mute_link_count = 0
@@ -148,15 +150,15 @@ class Node:
         self._on_change()
 
     def _note_lost(self) -> None:
-        is_news = self.contact_lost_at is None
         self.contact_lost_at = self.contact_lost_at or time.time()
-        if is_news and self._contact_file is not None:
-            why = self.problem.message if self.problem else "the link ended"
-            contact.write_lost(self._contact_file, contact.LostContact(lost_at=self.contact_lost_at, problem=why))
+        why = self.problem.message if self.problem else f"{self.node_id}: the link ended"
+        lost = contact.LostContact(lost_at=self.contact_lost_at, problem=why)
+        if self._contact_file is not None and lost != self._told_lost:
+            contact.write_lost(self._contact_file, lost)
+            self._told_lost = lost
 
     def _note_found(self) -> None:
-        self.contact_lost_at = None
-        self.problem = None
+        self.contact_lost_at = self.problem = self._told_lost = None
         if self._contact_file is not None:
             contact.write_found(self._contact_file)
 

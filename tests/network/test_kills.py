@@ -1,0 +1,72 @@
+"""Controller, agents, sshd sessions and supervisors of runs on hosts, killed at seeded moments: F1, F3, F4, F7."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.faults.lab import pause
+from tests.network.invariants import checked
+from tests.network.stage import UNTIL_RELEASED, Stage
+
+pytestmark = [pytest.mark.lab(hosts=2), pytest.mark.timeout(240)]
+_KINDS = ("controller", "supervisor", "agent", "sshd")
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_one_kind_killed_again_and_again(stage: Stage, chance: random.Random, kind: str) -> None:
+    """Twenty-five kills that hit, then an orderly end: no byte lost or doubled, nothing started twice."""
+    run = stage.submit(UNTIL_RELEASED, nodes=2)
+    run.wait_started("rank_0", "rank_1")
+    assert run.kill_often((kind,), 25, chance, most_s=0.2) == 25
+    for index in (0, 1):
+        run.grown(index)
+    run.release()
+    run.wait_end(limit_s=60)
+    checked(run, started=2)
+
+
+def test_sshd_is_down_for_a_while(stage: Stage) -> None:
+    """The listener stopped and all sessions killed: contact is lost, and all goes on by itself (F7)."""
+    run = stage.submit(UNTIL_RELEASED, nodes=2)
+    run.grown(1)
+    stage.lab.faults.stop_sshd("lab2")
+    run.kill("sshd", 1)
+    assert "lab2" in run.wait_lost(1).problem
+    assert run.record.status == "Running"
+    pause(3)
+    run.grown(0)  # The other node is not held up.
+    stage.lab.faults.start_sshd("lab2")
+    run.wait_found(1)
+    run.grown(1)
+    run.release()
+    run.wait_end()
+    checked(run, started=2)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("turn", range(5))
+def test_a_long_run_under_fire(stage: Stage, chance: random.Random, turn: int) -> None:
+    """A hundred kills of everything that may die, from the first moment on."""
+    run = stage.submit(UNTIL_RELEASED, nodes=2, processes=4)
+    run.kill_often(_KINDS, 100, chance, most_s=0.4)
+    run.release()
+    run.wait_end(limit_s=200)
+    checked(run, started=4)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_short_runs_killed_from_beginning_to_end(stage: Stage, chance: random.Random) -> None:
+    """Kills while sidecar and snapshot come over, while outputs are collected, sealed, acknowledged (F46, F52)."""
+    source = "for n in range(20): say(b'%d ' % n * 500)\nopen('outputs/o', 'wb').write(bytes(300_000))\n"
+    for turn in range(40):
+        run = stage.submit(source + f"# {turn}\n", nodes=2)
+        for _ in range(8):
+            pause(chance.uniform(0, 0.5))
+            run.kill(chance.choice(_KINDS), chance.randrange(2))
+            run.resume()
+        run.wait_end(limit_s=90)
+        checked(run, started=2)
