@@ -73,9 +73,11 @@ class MachineError(RunnerError):
 
     `is_final`: the cause stays until a person removes it (a changed host key, a refused login, no Python), so that
     trying again by itself is of no use.
+    `step`: what failed on the way to a node: "reached", "host key", "login", "python" or "disk".
     """
 
     exit_code = 3
+    step: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, is_final: bool = False) -> None:
         super().__init__(message, hint=hint)

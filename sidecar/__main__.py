@@ -1,6 +1,6 @@
 """`python -m sidecar supervisor|agent|rank RUN_ID --node NODE_ID`: started by the runner, never by a person.
 
-`python -m sidecar clean` removes from a node what no run there needs.
+`python -m sidecar clean` removes from a node what no run there needs; `python -m sidecar report` says what it has.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ def main(arguments: list[str]) -> int:
         from sidecar import clean
 
         return clean.main(os.environ.get(settings.WORK_DIRECTORY, ""), arguments[1:])
+    if part == "report":
+        from sidecar.report import serving
+
+        return serving.main(os.environ.get(settings.WORK_DIRECTORY, ""))
     node_root = os.environ.get(settings.NODE_ROOT, "") or _place(arguments)
     if part not in ("supervisor", "agent", "rank") or not node_root:
         sys.stderr.write(f"usage: python -m sidecar supervisor|agent|rank RUN_ID, with {settings.NODE_ROOT} set\n")

@@ -157,11 +157,13 @@ def _no_python(subject: str, line: bytes) -> MachineError:
     oldest = ".".join(map(str, OLDEST_PYTHON))
     old = line[len(NO_PYTHON_MARKER) :].decode("utf-8", "replace").strip()
     found = f"; too old or broken: {old}" if old else ""
-    return MachineError(
+    error = MachineError(
         f"{subject}: the node has no Python {oldest} or newer{found}",
         hint="install one (apt install python3, or miniforge in the home folder); no root is needed for the latter",
         is_final=True,
     )
+    error.step = "python"
+    return error
 
 
 def _ended_early(pipe: Pipe, subject: str, noise: bytes | bytearray) -> MachineError:
@@ -220,7 +222,9 @@ def _answer(pipe: Pipe, subject: str, deadline: float) -> Mapping[str, Any]:
     except ValueError as error:
         raise MachineError(_with_noise(f"{subject}: the node's landing did not answer as agreed", line)) from error
     if "error" in answer:
-        raise MachineError(
+        refused = MachineError(
             f"{subject}: {answer['error']}", hint=answer.get("hint"), is_final=bool(answer.get("is_final"))
         )
+        refused.step = "disk"
+        raise refused
     return answer
