@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from runner.transports.ssh.addresses import Hop
 from runner.transports.ssh.authentication import Secrets, authenticate
 from runner.transports.ssh.host_key import check_host_key, wanted_algorithms
 from runner.transports.ssh.known_hosts import HostKey, KnownHosts
-from runner.transports.ssh.sockets import dial
+from runner.transports.ssh.sockets import dial, wait_for_words
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -100,35 +100,68 @@ class Connection:
             wire.hang_up()
 
 
-def connect(route: Sequence[Hop], trust: Trust, secrets: Secrets, limits: Limits) -> Connection:
-    """Logs in to every hop of the route. Raises MachineError that names the hop and the step."""
+def connect(
+    route: Sequence[Hop],
+    trust: Trust,
+    secrets: Secrets,
+    limits: Limits,
+    *,
+    on_answer: Callable[[], None] = lambda: None,
+) -> Connection:
+    """Logs in to every hop of the route. Raises MachineError that names the hop and the step.
+
+    `on_answer` is called once the first server has said something: what is dead or silent never gets so far.
+    """
     wires: list[Wire] = []
     last = route[-1]
     try:
-        sock: socket.socket | Channel = dial(route[0], timeout_s=limits.dial_s)
-        peer_address = "" if len(route) > 1 else _numeric(sock)
+        sock: socket.socket | Channel
+        with _during("reached"):
+            sock = first = dial(route[0], timeout_s=limits.dial_s)
+            peer_address = "" if len(route) > 1 else _numeric(first)
+            if not wait_for_words(first, timeout_s=limits.handshake_s):
+                first.close()
+                raise _no_ssh(route[0], "answers nothing", limits.handshake_s)
+        on_answer()
         for index, hop in enumerate(route):
-            if index > 0:
-                sock = _forward(wires[-1], route[index - 1], hop, limits)
-            wire = shake_hands(sock, hop, algorithms=wanted_algorithms(trust.known, hop), timeout_s=limits.handshake_s)
+            with _during("reached"):
+                if index > 0:
+                    sock = _forward(wires[-1], route[index - 1], hop, limits)
+                algorithms = wanted_algorithms(trust.known, hop)
+                wire = shake_hands(sock, hop, algorithms=algorithms, timeout_s=limits.handshake_s)
             wires.append(wire)
-            check_host_key(wire.offered_key, hop, trust.known, fix=trust.fix, is_accepting_new=trust.is_accepting_new)
+            with _during("host key"):
+                check_host_key(
+                    wire.offered_key, hop, trust.known, fix=trust.fix, is_accepting_new=trust.is_accepting_new
+                )
             wire.auth_timeout = limits.login_s
-            authenticate(wire, hop, secrets)
+            with _during("login"):
+                authenticate(wire, hop, secrets)
     except NoCommonKeyType as error:
         _close(wires)
-        check_host_key(
-            offered_key(route, trust, secrets, limits, upto=error.hop),
-            error.hop,
-            trust.known,
-            fix=trust.fix,
-            is_accepting_new=trust.is_accepting_new,
-        )
-        raise MachineError(f"{error.hop.subject}: {error}", is_final=True) from error
+        with _during("host key"):
+            check_host_key(
+                offered_key(route, trust, secrets, limits, upto=error.hop),
+                error.hop,
+                trust.known,
+                fix=trust.fix,
+                is_accepting_new=trust.is_accepting_new,
+            )
+            raise MachineError(f"{error.hop.subject}: {error}", is_final=True) from error
     except BaseException:
         _close(wires)
         raise
     return Connection(wires, last, peer_address)
+
+
+@contextlib.contextmanager
+def _during(step: str) -> Iterator[None]:
+    """Notes in a MachineError at which step it happened."""
+    try:
+        yield
+    except MachineError as error:
+        error.step = error.step or step
+        raise
 
 
 def offered_key(
@@ -226,7 +259,7 @@ def _forward(wire: Wire, by: Hop, to: Hop, limits: Limits) -> Channel:
         ) from error
 
 
-def _numeric(sock: socket.socket | Channel) -> str:
+def _numeric(sock: socket.socket) -> str:
     with contextlib.suppress(OSError):
         return str(sock.getpeername()[0])
     return ""

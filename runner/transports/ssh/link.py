@@ -82,6 +82,8 @@ class Pipe:
 
     def write(self, content: bytes, deadline: float | None = None) -> None:
         """Writes it all. Raises OSError where the channel is closed, TimeoutError at the deadline."""
+        from paramiko.ssh_exception import SSHException
+
         view = memoryview(content)
         while view:
             if deadline is not None and time.monotonic() > deadline:
@@ -92,6 +94,8 @@ class Pipe:
                 # The reader sets one timeout for both directions: its own look-around is no reason to give up.
                 if self._channel.closed:
                     raise OSError(f"{self._subject}: the channel is closed") from None
+            except (EOFError, SSHException) as error:  # What paramiko says of a socket that ended while it wrote.
+                raise OSError(f"{self._subject}: the connection ended") from error
 
     def _drain_stderr(self) -> bool:
         """Takes what is there, keeps the end of it; says whether there was anything."""

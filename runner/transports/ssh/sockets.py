@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import selectors
 import socket
 import threading
 import time
@@ -61,6 +62,13 @@ def dial(hop: Hop, *, timeout_s: float) -> PromptSocket:
         f"{hop.subject}: cannot connect to {hop.host} port {hop.port}: {why}",
         hint=f"is the machine up, and sshd on it? try: ssh -p {hop.port} {hop.host}",
     ) from problem
+
+
+def wait_for_words(sock: socket.socket, *, timeout_s: float) -> bool:
+    """Whether the other side says something within the time, or hangs up; nothing is taken from the socket."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(sock, selectors.EVENT_READ)
+        return bool(ready.select(timeout_s))
 
 
 def _resolve(hop: Hop, timeout_s: float) -> list[tuple[Any, ...]]:

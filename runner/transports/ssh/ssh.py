@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Mapping
@@ -12,7 +13,8 @@ from runner.spec.compute import SshNode, SshTarget
 from runner.transports.bundle import BundleStore
 from runner.transports.ssh.addresses import Hop, find_route
 from runner.transports.ssh.authentication import NO_SECRETS, Secrets
-from runner.transports.ssh.connection import Limits, Trust, connect
+from runner.transports.ssh.connection import Connection, Limits, Trust, connect
+from runner.transports.ssh.gate import Gate
 from runner.transports.ssh.known_hosts import SYSTEM_FILE, KnownHosts
 from runner.transports.ssh.landing import LandingLimits, LandingRequest, land
 from runner.transports.ssh.link import Pipe, SshLink
@@ -34,6 +36,7 @@ class SshAccess:
     limits: Limits = field(default_factory=Limits)
     landing_limits: LandingLimits = field(default_factory=LandingLimits)
     is_attached: bool = True
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def trust(self) -> Trust:
@@ -79,7 +82,17 @@ class SshTransport:
 
     def connect(self) -> SshLink:
         """Logs in, ships what is missing, starts the part. Raises MachineError within the limits of `access`."""
-        connection = connect(self.access.route(self.node), self.access.trust, self.access.secrets, self.access.limits)
+        with contextlib.ExitStack() as passage:
+            connection = connect(
+                self.access.route(self.node),
+                self.access.trust,
+                self.access.secrets,
+                self.access.limits,
+                on_answer=lambda: passage.enter_context(self.access.gate.passage()),
+            )
+            return self._land(connection)
+
+    def _land(self, connection: Connection) -> SshLink:
         try:
             pipe = Pipe(connection.open_session(timeout_s=self.access.limits.channel_s), self.node.name)
             request = LandingRequest(
