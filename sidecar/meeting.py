@@ -99,14 +99,20 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-def order_addresses(own: Sequence[Address], first: str) -> Tuple[List[str], Dict[str, str]]:
-    """(addresses in the order in which they should be tried, network of each); `first` is how the node was reached.
+def order_addresses(own: Sequence[Address], first: str) -> Tuple[List[str], Dict[str, Dict[str, str]]]:
+    """(addresses in the order in which they should be tried, {"network", "interface"} of each).
+
+    `first` is how the node was reached.
 
     A node behind a forwarded port is reached at an address that it does not have itself: then its own come first.
     """
     ips = [address.ip for address in own]
     ordered = [ip for ip in ips if ip == first] + [ip for ip in ips if ip != first]
-    networks = {
-        address.ip: str(ipaddress.IPv4Network(f"{address.ip}/{address.prefix}", strict=False)) for address in own
+    facts = {
+        address.ip: {
+            "network": str(ipaddress.IPv4Network(f"{address.ip}/{address.prefix}", strict=False)),
+            "interface": address.interface,
+        }
+        for address in own
     }
-    return ordered, networks
+    return ordered, facts

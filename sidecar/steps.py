@@ -98,7 +98,7 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     """Lays out the snapshot in the work folder and makes the folders of the run.
 
     Results: file_count, ports, bundle, programs (the folder of the agent program), is_root, mpi; with several nodes on
-    a network also meeting_port, addresses (the best first) and networks of these.
+    a network also meeting_port, addresses (the best first) and networks (network and interface of each).
     """
     log = StepLog(
         node.run.job_prep_log(node.plan.node_id),
@@ -131,8 +131,8 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         "is_root": os.geteuid() == 0,
     }
     if body.get("meeting_port"):
-        ordered, networks = meeting.order_addresses(meeting.own_addresses(), node.plan.address)
-        results.update(meeting_port=body["meeting_port"], addresses=ordered, networks=networks)
+        ordered, facts = meeting.order_addresses(meeting.own_addresses(), node.plan.address)
+        results.update(meeting_port=body["meeting_port"], addresses=ordered, networks=facts)
         log.command(f"Addresses of this node: {', '.join(ordered) or 'none but the loopback'}")
     if node.plan.wants_mpi:
         results["mpi"] = _find_mpi(node, body["bin"])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from runner.launchers.placement import place
 from runner.spec.request import MpiSpec, RunRequest, TensorflowSpec
+from sidecar.contract import settings
 
 _SHELL = "/bin/sh"
 _BOOTSTRAP = "sidecar/injob/bootstrap.py"
@@ -15,7 +16,8 @@ _BOOTSTRAP = "sidecar/injob/bootstrap.py"
 class ReadyNode:
     """A node after job preparation. `bin_folder` goes in front of the PATH of what runs there.
 
-    `programs` is the folder of the agent program for Open MPI; `network` is the one that `address` lies in.
+    `programs` is the folder of the agent program for Open MPI; `network` and `interface` are those of
+    `address`; None on this machine.
     """
 
     node_id: str
@@ -26,6 +28,7 @@ class ReadyNode:
     ports: tuple[int, ...]
     programs: str = ""
     network: str | None = None
+    interface: str | None = None
     is_root: bool = False
 
 
@@ -35,6 +38,13 @@ def job_argv(request: RunRequest, node: ReadyNode) -> list[str]:
         return [_SHELL, "-c", request.command]
     assert request.script is not None, "a request has a script or a command"
     return [node.interpreter, f"{node.bundle}/{_BOOTSTRAP}", request.script, *request.arguments]
+
+
+def network_variables(node: ReadyNode) -> dict[str, str]:
+    """Tells the libraries that would pick an interface by guessing (the first, or the host name's) which one it is."""
+    if node.interface is None:
+        return {}
+    return dict.fromkeys(settings.SOCKET_INTERFACE, node.interface)
 
 
 def expands_variables(request: RunRequest) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import MachineError
-from runner.launchers.launch import ReadyNode, expands_variables, job_argv
+from runner.launchers.launch import ReadyNode, expands_variables, job_argv, network_variables
 from runner.launchers.placement import place
 from runner.spec.request import RunRequest
 from sidecar.contract import settings
@@ -190,7 +190,7 @@ def ranks(request: RunRequest, node: ReadyNode) -> dict[str, Any]:
     """What every rank on `node` runs, as it travels beside the order for the helper."""
     return {
         "argv": job_argv(request, node),
-        "env": {},
+        "env": network_variables(node),
         "expand": expands_variables(request),
         "count": len(place(request)),
         "bin": node.bin_folder,

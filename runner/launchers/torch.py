@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.launchers.launch import ReadyNode, expands_variables, job_argv
+from runner.launchers.launch import ReadyNode, expands_variables, job_argv, network_variables
 from runner.launchers.placement import place
 from runner.spec.request import RunRequest
 from sidecar.contract import settings
@@ -22,6 +22,7 @@ def processes(request: RunRequest, nodes: Sequence[ReadyNode]) -> list[list[Proc
     started: list[list[ProcessSpec]] = [[] for _ in nodes]
     for rank, placement in enumerate(placements):
         environ = {
+            **network_variables(nodes[placement.node_rank]),
             settings.MASTER_ADDR: nodes[0].address,
             settings.MASTER_PORT: str(nodes[0].ports[0]),
             settings.RANK: str(rank),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +29,9 @@ _LONGEST_PAUSE_S = 5.0
 # An agent answers a ping every two seconds. Shorter, and a slow link or a busy node is taken for a dead one.
 _SILENCE_LIMIT_S = 8.0
 # How long a node's bytes wait in the network before the disk here is tried again.
-_DISK_PAUSE_S = 0.5
+DISK_PAUSE_S = 0.5
+# What ends in files here.
+_KEPT = frozenset({FrameKind.DATA, FrameKind.FILE, FrameKind.RESTART})
 
 
 class Node:
@@ -122,6 +124,15 @@ class Node:
         return name in self._accepted
 
     def _serve(self) -> None:
+        try:
+            self._keep_in_contact()
+        except Exception as error:  # The door of this thread: a bug must not look like a node that does not answer.
+            sys.excepthook(type(error), error, error.__traceback__)
+            self.refusal = f"{self.node_id}: {type(error).__name__}: {error}"
+            self.problem = MachineError(self.refusal, is_final=True)
+            self._on_change()
+
+    def _keep_in_contact(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._is_over():
             try:
@@ -180,7 +191,7 @@ class Node:
                 if frame.kind is FrameKind.HELLO:
                     self._greet(outbox, link, frame.body)
                     has_answered = True
-                elif frame.kind is FrameKind.DATA:
+                elif frame.kind in _KEPT:
                     self._keep(frame, outbox)
                 else:
                     self._take(frame, outbox)
@@ -233,14 +244,12 @@ class Node:
             self.clock = clock.measure(frame.body, self.clock)
         elif frame.kind is FrameKind.LACK and self.shipment is not None:
             outbox.ship(self.shipment.take_answer(frame.body))
-        elif frame.kind in (FrameKind.FILE, FrameKind.RESTART) and self.intake is not None:
-            self.intake.take(frame)
 
     def _keep(self, frame: Frame, outbox: Outbox) -> None:
-        """Keeps bytes that came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""
+        """Keeps what came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""
         while True:
             try:
-                if frame.stream == EVENTS_STREAM:
+                if frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:
                     self._take_events(frame)
                 elif self.intake is not None:
                     self.intake.take(frame)
@@ -249,11 +258,7 @@ class Node:
             except OSError as error:
                 if error.errno not in DISK_FULL or self._is_closing.is_set():
                     raise
-                self.problem = MachineError(
-                    f"{self._journal.parent}: {os.strerror(errno.ENOSPC)}; logs wait on the node"
-                )
-                self._on_change()
-                self._is_closing.wait(_DISK_PAUSE_S)
+                self._is_closing.wait(DISK_PAUSE_S)
 
     def _take_events(self, frame: Frame) -> None:
         """Appends what is new: the journal's length is the offset, so a repeated frame adds nothing."""

@@ -130,6 +130,7 @@ class Stage:
         addresses = meeting_place.addresses(self.fleet)
         for node in self.fleet:
             built, prepared = node.state.step(Verb.BUILD.value), node.state.step(Verb.PREPARE.value)
+            facts = ((prepared or {}).get("networks") or {}).get(addresses.get(node.node_id), {})
             assert built is not None and prepared is not None, "the driver comes after job preparation"
             ready.append(
                 ReadyNode(
@@ -140,7 +141,8 @@ class Stage:
                     bundle=prepared["bundle"],
                     ports=tuple(prepared["ports"]),
                     programs=prepared["programs"],
-                    network=(prepared.get("networks") or {}).get(addresses.get(node.node_id)),
+                    network=facts.get("network"),
+                    interface=facts.get("interface"),
                     is_root=prepared["is_root"],
                 )
             )

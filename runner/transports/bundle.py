@@ -84,7 +84,7 @@ class BundleStore:
             found = self._build(node)
             record = {name: value for name, value in asdict(found).items() if name != "path"}
             current = {name: entry for name, entry in index.items() if name.endswith(signature)}
-            publish.write_whole(self._layout.index, publish.to_json({**current, key: record}))
+            publish.write_whole(self._layout.choices, publish.to_json({**current, key: record}))
             self._drop_all_but({entry["sha256"] for entry in (*current.values(), record)})
         except OSError as error:
             raise WorkspaceError(f"cannot write the bundle for the nodes into {self._layout.root}: {error}") from error
@@ -99,7 +99,7 @@ class BundleStore:
 
     def _read_index(self) -> Mapping[str, Any]:
         try:
-            return publish.read_record(self._layout.index) or {}
+            return publish.read_record(self._layout.choices) or {}
         except (OSError, ValueError):
             return {}  # An index that cannot be read is made anew.
 

@@ -29,8 +29,10 @@ def take(path: Path) -> Optional[HeldLock]:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, publish.to_json(identity.own_identity().to_record()), 0)
+    content = publish.to_json(identity.own_identity().to_record())
+    # Over the old one, and only then shorter: on a full disk what was given back could not be had again.
+    os.pwrite(descriptor, content.ljust(os.fstat(descriptor).st_size), 0)
+    os.ftruncate(descriptor, len(content))
     return HeldLock(descriptor)
 
 

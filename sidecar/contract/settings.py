@@ -54,6 +54,8 @@ LOCAL_WORLD_SIZE = "LOCAL_WORLD_SIZE"
 WORLD_SIZE = "WORLD_SIZE"
 NODE_RANK = "NODE_RANK"
 TF_CONFIG = "TF_CONFIG"
+# Which network interface to use: gloo, NCCL, tensorpipe, UCC's and libfabric's TCP.
+SOCKET_INTERFACE = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "FI_TCP_IFACE")
 
 # How an MPI tells a process its rank: Open MPI, any PMIx, Hydra (MPICH, Intel MPI).
 MPI_RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")

@@ -95,7 +95,7 @@ class BundlesLayout(NamedTuple):
         return self.root / f"{sha256}.zip"
 
     @property
-    def index(self) -> Path:
+    def choices(self) -> Path:
         """Which archive fits which nodes."""
         return self.root / "index.json"
 
