@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import getpass
+import glob
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 22
 # Jump hosts that jump by way of each other would otherwise be followed for ever.
 _HOP_LIMIT = 8
+# As ssh: a file that includes itself ends here.
+_INCLUDE_LIMIT = 16
 _HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:%-]*")
 _USER = re.compile(r"[^\s\0-\x1f\x7f'\"`$\\;&<>|(){}-][^\s\0-\x1f\x7f'\"`$\\;&<>|(){}]*")
 _JUMP = re.compile(
@@ -136,7 +140,26 @@ def _read_config(path: str, mtime_ns: int, size: int) -> SSHConfig:
     """The parsed file; a changed one has another time or size, and is read again."""
     from paramiko import SSHConfig
 
-    return SSHConfig.from_path(path)
+    return SSHConfig.from_text(_with_includes(path, os.path.dirname(path), depth=0))
+
+
+def _with_includes(path: str, folder: str, *, depth: int) -> str:
+    """The file with what it includes in place, which paramiko leaves out; relative patterns are relative to `folder`."""
+    lines = []
+    block = "Host *"
+    with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+        for line in stream.read().splitlines():
+            key, _, value = line.strip().replace("=", " ", 1).partition(" ")
+            if key.lower() in ("host", "match"):
+                block = line
+            if key.lower() != "include" or depth >= _INCLUDE_LIMIT:
+                lines.append(line)
+                continue
+            for pattern in shlex.split(value):
+                whole = os.path.join(folder, os.path.expanduser(pattern))
+                lines += [_with_includes(found, folder, depth=depth + 1) for found in sorted(glob.glob(whole))]
+            lines.append(block)  # What follows belongs to the block that the include stands in.
+    return "\n".join(lines) + "\n"
 
 
 def _hop(subject: str, name: str, found: Mapping[str, Any]) -> Hop:

@@ -105,6 +105,18 @@ def test_config_cannot_bring_in_metacharacters_either(home: Path, host: str) -> 
         route(home, "plain", config=f"Host plain\n  HostName {host}\n")
 
 
+def test_included_files_are_read(home: Path) -> None:
+    """Include brings in other files by pattern; what follows still belongs to the block that it stands in."""
+    folder = home / ".ssh" / "conf.d"
+    folder.mkdir()
+    (folder / "lab").write_text("Host gpu01\n  HostName 10.0.0.5\n")
+    config = "Include conf.d/*\nHost gpu02\n  Include none/*\n  HostName 10.0.0.6\nHost *\n  User me\n"
+    assert route(home, "gpu01", config=config)[0].place == "me@10.0.0.5"
+    assert route(home, "gpu02", config=config)[0].place == "me@10.0.0.6"
+    (folder / "lab").write_text(f"Include {folder}/lab\nPort 2222\n")
+    assert route(home, "gpu03", config=config + "\n")[0].port == 2222
+
+
 def test_a_config_that_cannot_be_read_is_one_clear_error(home: Path) -> None:
     """A broken ~/.ssh/config is named, instead of a traceback."""
     with pytest.raises(MachineError, match="config"):
