@@ -144,7 +144,7 @@ def _read_config(path: str, mtime_ns: int, size: int) -> SSHConfig:
 
 
 def _with_includes(path: str, folder: str, *, depth: int) -> str:
-    """The file with what it includes in place, which paramiko leaves out; relative patterns are relative to `folder`."""
+    """The file with what it includes in place, which paramiko leaves out; relative patterns lie in `folder`."""
     lines = []
     block = "Host *"
     with open(path, encoding="utf-8", errors="surrogateescape") as stream:
