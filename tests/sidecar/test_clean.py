@@ -49,7 +49,9 @@ def work(tmp_path: Path) -> WorkspaceLayout:
 def left(work: WorkspaceLayout) -> set[str]:
     """What is still there, of that which may go."""
     places = [work.bundles, work.snapshots, work.environments]
-    found = [path for place in places for path in place.glob("*used*") if path.suffix != ".lock"]  # Locks stay for ever.
+    found = [
+        path for place in places for path in place.glob("*used*") if path.suffix != ".lock"
+    ]  # Locks stay for ever.
     return {str(path.relative_to(work.root)) for path in found}
 
 
