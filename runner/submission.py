@@ -104,8 +104,9 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
     from sidecar.contract import interpreters
 
     wiring.check_target(request)
-    spec = _environment_spec(request.environment)
-    if not isinstance(request.compute_target, LocalTarget):
+    is_here = isinstance(request.compute_target, LocalTarget)
+    spec = _environment_spec(request.environment, is_here=is_here)
+    if not is_here:
         return spec
     path = request.environment.interpreter_path
     if path and interpreters.resolve_interpreter(path, environ) is None:
@@ -121,11 +122,18 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
     return spec
 
 
-def _environment_spec(environment: EnvironmentSpec) -> dict[str, Any]:
-    """The environment with the contents of its files, so that a later change of a file changes no run."""
+def _environment_spec(environment: EnvironmentSpec, *, is_here: bool) -> dict[str, Any]:
+    """The environment with the contents of its files, so that a later change of a file changes no run.
+
+    Where it is built on this machine (`is_here`), a requirements file may name files beside it.
+    """
+    from runner.store.requirements_text import read_for_other_machines
+
     requirements = environment.pip_requirements
     pip: dict[str, Any] | None = None
-    if isinstance(requirements, str):
+    if isinstance(requirements, str) and not is_here:
+        pip = {"text": read_for_other_machines(Path(requirements)), "folder": None}
+    elif isinstance(requirements, str):
         pip = {"text": _read(requirements, "pip_requirements"), "folder": str(Path(requirements).parent)}
     elif requirements:
         pip = {"text": "\n".join(requirements), "folder": None}

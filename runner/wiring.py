@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -133,7 +134,6 @@ def start_controller(workspace: WorkspaceLayout, run_id: str) -> subprocess.Pope
 
 def run_controller(workspace: WorkspaceLayout, run_id: str) -> bool:
     """Takes the run to its end in this process; False where another controller has it."""
-    from runner.controller import Controller
     from runner.nodes.fleet import Fleet
 
     run = workspace.run(run_id)
@@ -150,18 +150,34 @@ def run_controller(workspace: WorkspaceLayout, run_id: str) -> bool:
     _attach_nodes(fleet, workspace, context)
     _listen_to_bell(run.controller_bell, fleet.notify)
     try:
-        Controller(context, fleet, clock=utc_now).run()
+        _drive(context, fleet)
     finally:
         fleet.close()
         held.close()
     return True
 
 
+def _drive(context: RunContext, fleet: Fleet) -> None:
+    """Takes the run to its end; while the disk is full it waits, and then goes on as a new controller would."""
+    from runner.controller import Controller
+    from runner.nodes.intake import DISK_FULL
+    from runner.nodes.node import DISK_PAUSE_S
+
+    while True:
+        try:
+            Controller(context, fleet, clock=utc_now).run()
+            return
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            time.sleep(DISK_PAUSE_S)
+
+
 def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext) -> None:
     from runner.nodes.claims import Claims
     from runner.spec.compute import LocalTarget
 
-    claims = Claims(context.run)
+    claims = Claims(context.run, context.nodes[0].node_id)
     target = context.request.compute_target
     access = None if isinstance(target, LocalTarget) else make_access(workspace, target)
     nodes = []
