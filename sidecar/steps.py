@@ -118,6 +118,8 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         (node.layout.work / folder).mkdir(exist_ok=True)
         (node.run.root / folder).mkdir(exist_ok=True)
     if node.plan.is_remote:
+        for made in (node.run.azureml_logs, node.run.system_logs, node.run.metrics, node.run.time_indexes):
+            made.mkdir(parents=True, exist_ok=True)
         publish.write_whole(node.layout.reserve, bytes(_RESERVE_BYTES))
     log.command(f"Entered working directory {node.layout.work}")
     ports: List[int] = list(body.get("ports", ()))
