@@ -20,15 +20,15 @@ class Fleet:
         self.nodes: Sequence[Node] = ()
         self._news = threading.Condition()
         self._count = 0
-        self._observers: list[Callable[[], None]] = []
+        self._observer: Callable[[], None] = lambda: None
         self._is_cancel_wanted: Callable[[], bool] = lambda: False
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
 
     def observe(self, observer: Callable[[], None]) -> None:
-        """`observer` is called, in the waiting thread, after every piece of news."""
-        self._observers.append(observer)
+        """`observer` is called, in the waiting thread, after every piece of news; it replaces an earlier one."""
+        self._observer = observer
 
     def watch_cancel(self, is_wanted: Callable[[], bool]) -> None:
         """`is_wanted` is asked at every piece of news; once it says yes, `wait` raises CancelRequested."""
@@ -56,8 +56,7 @@ class Fleet:
         while True:
             with self._news:
                 seen = self._count
-            for observer in self._observers:
-                observer()
+            self._observer()
             if is_reached():
                 return True
             if heeds_cancel and self._is_cancel_wanted():

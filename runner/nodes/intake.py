@@ -41,6 +41,7 @@ class _Stream:
     mode: int
     length: int = 0
     generation: int = 0
+    is_asked: bool = False
 
 
 class Intake:
@@ -92,11 +93,11 @@ class Intake:
         with self._guard:
             if self._are_outputs_open:
                 return
-            self._are_outputs_open = True
             self._unwanted = but
-            waiting, self._waiting = self._waiting, {}
-            for path, (number, mode) in waiting.items():
+            for path, (number, mode) in list(self._waiting.items()):
                 self._ask_for(number, path, mode)
+                del self._waiting[path]
+            self._are_outputs_open = True  # Now: where the disk is full, the caller comes again.
 
     def place_of(self, path: str) -> Path | None:
         """Where the bytes of the node's file `path` go; None while it was not asked for."""
@@ -105,13 +106,21 @@ class Intake:
             return None if number is None else self._run.root / self._streams[number].destination
 
     def length_of(self, path: str) -> int | None:
-        """How many bytes of the node's file `path` are here; None while it was not asked for."""
+        """How many bytes of the node's file `path` are here; None while it was not asked for.
+
+        Asks for it again where that had failed. Raises OSError where it fails still.
+        """
         with self._guard:
             number = self._numbers.get(path)
-            return None if number is None else self._streams[number].length
+            if number is None:
+                return None
+            stream = self._streams[number]
+            if not stream.is_asked:
+                self._want(number, stream)
+            return stream.length
 
     def begin_again(self, path: str) -> None:
-        """Puts what is here of `path` aside and asks for all of it: it is not what the node has."""
+        """Puts what is here of `path` aside and asks for all of it: it is not what the node has. Raises OSError."""
         with self._guard:
             number = self._numbers.get(path)
             if number is not None:
@@ -139,12 +148,14 @@ class Intake:
         self._want(number, stream)
 
     def _want(self, number: int, stream: _Stream) -> None:
-        self._generation += 1
-        stream.generation = self._generation
         descriptor = self._descriptor(number, stream)
         stream.length = os.fstat(descriptor).st_size
         count = min(stream.length, _TAIL_BYTES)
         tail = os.pread(descriptor, count, stream.length - count)
+        # From here on nothing can fail: a frame whose handling failed is handled again, and must be as good as new.
+        self._generation += 1
+        stream.generation = self._generation
+        stream.is_asked = True
         proof = {"tail_bytes": count, "tail_sha256": hashlib.sha256(tail).hexdigest()}
         payload = json.dumps(proof).encode("ascii")
         self._post(Frame(FrameKind.WANT, payload, number, stream.generation, stream.length))
@@ -156,6 +167,7 @@ class Intake:
 
     def _ask_anew(self, number: int, stream: _Stream) -> None:
         self._forget(number)
+        stream.is_asked = False
         place.put_aside(self._run.root, stream.destination)
         self._want(number, stream)
 

@@ -45,7 +45,8 @@ def small_disk(place: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-def _fill(disk: Path) -> None:
+def fill(disk: Path) -> None:
+    """Takes what room there is."""
     with open(disk / "ballast", "wb", buffering=0) as ballast, contextlib.suppress(OSError):
         while True:
             ballast.write(b"x" * 4096)
@@ -75,7 +76,7 @@ def test_no_room_for_a_submit(lab: Lab) -> None:
         for victim in [lab.victim(run_id) for run_id in lab.run_ids()]:
             victim.wait_end()
         before = lab.run_ids()
-        _fill(disk)
+        fill(disk)
         done = _submit(lab)
         assert (done.returncode, done.stdout) == (2, "")
         assert "No space left on device" in done.stderr

@@ -1,0 +1,21 @@
+"""Says that a run waits because the disk of its folder is full; nothing can be written there to say so."""
+
+from __future__ import annotations
+
+import os
+
+from sidecar.contract.layout import RunLayout
+
+# Less, and not even the run's record can be replaced.
+_LEAST_BYTES = 64 * 1024
+
+
+def full_disk(layout: RunLayout) -> str | None:
+    """A sentence for `status` where the folder's disk is full; None where there is room."""
+    try:
+        disk = os.statvfs(layout.root)
+    except OSError:
+        return None
+    if disk.f_bavail * disk.f_frsize >= _LEAST_BYTES:
+        return None
+    return f"no space left on the disk of {layout.root}: logs wait on the nodes until there is room"
