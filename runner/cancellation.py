@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
 
 from runner.errors import MachineError
 from runner.history.run_record import RunRecord, read_record
 from runner.history.status_watch import StatusWatch
+from runner.nodes.contact import LostContact, read_all_lost
 from runner.submission import resume_if_orphaned
 from sidecar.contract import bell, events, publish
 from sidecar.contract.layout import WorkspaceLayout
 
 # Beyond the grace: a controller to start, KILL rounds, outputs to collect. Then the person learns that it goes on.
 _LIMIT_S = 120.0
+# Beyond the grace, for nodes that are out of reach. Shorter: a moment's hiccup ends the wait. Longer: the person waits.
+AWAY_LIMIT_S = 30.0
+_LOOK_FOR_LOST_S = 1.0
 _LOOK_S = 0.02
 
 
@@ -25,22 +32,56 @@ def request_cancel(workspace: WorkspaceLayout, run_id: str) -> bool:
     run = workspace.run(run_id)
     if read_record(run).status.is_terminal:
         return False
-    request = {"pid": os.getpid(), **events.stamp()}
-    publish.create_once(run.cancel_request, publish.to_json(request))
-    bell.ring(run.controller_bell)
+    _leave(run.cancel_request, run.controller_bell)
     resume_if_orphaned(workspace, run_id)
     return True
 
 
-def cancel(workspace: WorkspaceLayout, run_id: str) -> RunRecord:
-    """Cancels the run and returns its record once it has ended. Raises MachineError where that takes too long."""
+def request_abandon(workspace: WorkspaceLayout, run_id: str) -> None:
+    """Says that nobody waits any longer for nodes that are out of reach. Durable on return."""
+    run = workspace.run(run_id)
+    if not read_record(run).status.is_terminal:
+        _leave(run.abandon_request, run.controller_bell)
+
+
+def _leave(request: Path, controller_bell: Path) -> None:
+    publish.create_once(request, publish.to_json({"pid": os.getpid(), **events.stamp()}))
+    bell.ring(controller_bell)
+
+
+def cancel(
+    workspace: WorkspaceLayout, run_id: str, *, is_abandoning: bool = False, away_limit_s: float = AWAY_LIMIT_S
+) -> RunRecord:
+    """Cancels the run and returns its record once it has ended; `is_abandoning`: without nodes that are out of reach.
+
+    Raises MachineError where that takes too long, or where nodes are out of reach `away_limit_s` after the grace.
+    """
     request_cancel(workspace, run_id)
-    watch = StatusWatch(workspace.run(run_id))
+    if is_abandoning:
+        request_abandon(workspace, run_id)
+    run = workspace.run(run_id)
+    watch = StatusWatch(run)
     grace_s = float((watch.read().extra.get("settings") or {}).get("stop_grace_s", 0.0))
-    deadline = time.monotonic() + _LIMIT_S + grace_s
-    while time.monotonic() < deadline:
+    started = time.monotonic()
+    next_look = started + away_limit_s + grace_s
+    while (now := time.monotonic()) < started + _LIMIT_S + grace_s:
         if watch.is_finished():
             return watch.read()
+        if now >= next_look and not is_abandoning:
+            next_look = now + _LOOK_FOR_LOST_S
+            lost = read_all_lost(run, watch.read().nodes)
+            if lost:
+                raise _out_of_reach(run_id, lost)
         resume_if_orphaned(workspace, run_id)
         time.sleep(_LOOK_S)  # The condition is the record's status above.
     raise MachineError(f"run {run_id} is still being canceled", hint=f"runner status {run_id}")
+
+
+def _out_of_reach(run_id: str, lost: Mapping[str, LostContact]) -> MachineError:
+    now = datetime.now(timezone.utc)
+    away = "; ".join(f"{node_id}: {contact.sentence(node_id, now)}" for node_id, contact in sorted(lost.items()))
+    return MachineError(
+        f"run {run_id} is being canceled, but cannot end without nodes that are out of reach: {away}. What runs there "
+        "is stopped as soon as they answer: the run's controller goes on trying in the background",
+        hint=f"runner status {run_id}; or, not to wait for them: runner cancel {run_id} --abandon",
+    )

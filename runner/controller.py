@@ -76,7 +76,7 @@ class Controller:
         if self._record.status.is_terminal:
             return
         run = self._context.run
-        for path in (run.record, run.closing, run.cancel_request, run.failure, run.manifest):
+        for path in (run.record, run.closing, run.cancel_request, run.abandon_request, run.failure, run.manifest):
             publish.remove_leftovers(path)
         closing = publish.read_record(self._context.run.closing)
         if closing is None:
@@ -158,7 +158,14 @@ class Controller:
             found = failures.phase_failure(error.phase, error.node_id, error.message, at_ns=at_ns)
             if error.hint:
                 found["first"]["hint"] = error.hint
+        if found is not None:
+            found["clock_offsets_ms"] = self._clock_offsets_ms()
         return found
+
+    def _clock_offsets_ms(self) -> dict[str, float]:
+        """What the clocks of the nodes are ahead of this machine's: the failure's times are corrected by it."""
+        clocks = {node.node_id: node.clock for node in self._fleet}
+        return {node_id: round(clock.wall_ns / 1e6, 3) for node_id, clock in clocks.items() if clock is not None}
 
     def _stop_reason(self) -> str | None:
         first = min(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any, BinaryIO, TextIO
 
 from runner.errors import RunCanceledError, RunFailedError
@@ -31,6 +32,7 @@ class Watcher:
         self._says = says
         self._watch = StatusWatch(workspace.run(run_id))
         self._told: RunStatus | None = None
+        self._away: set[str] = set()
         self._next_check = time.monotonic() + _CHECK_S
 
     def is_finished(self) -> bool:
@@ -42,11 +44,27 @@ class Watcher:
         self._told = record.status
         if not record.status.is_terminal and time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + _CHECK_S
+            self._tell_lost(record)
             from runner.submission import resume_if_orphaned
 
             if resume_if_orphaned(self._workspace, self._run_id) and self._says is not None:
                 self._says.write("The run had lost its controller; a new one has taken over.\n")
         return record.status.is_terminal
+
+    def _tell_lost(self, record: RunRecord) -> None:
+        """Says once of each node that it cannot be reached, and once that it can again."""
+        from runner.nodes.contact import read_all_lost
+
+        now = datetime.now(timezone.utc)
+        lost = read_all_lost(self._workspace.run(self._run_id), record.nodes)
+        # What comes back within a second is no news.
+        away = {node_id for node_id, contact in lost.items() if now.timestamp() - contact.lost_at >= _CHECK_S}
+        lines = [f"{node_id}: {lost[node_id].sentence(node_id, now)}\n" for node_id in sorted(away - self._away)]
+        lines += [f"{node_id}: answers again\n" for node_id in sorted(self._away - lost.keys())]
+        self._away = away | (self._away & lost.keys())
+        if self._says is not None and lines:
+            self._says.write("".join(lines))
+            self._says.flush()
 
     def read(self) -> RunRecord:
         """The record as it is now."""

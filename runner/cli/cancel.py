@@ -14,21 +14,29 @@ import click
 @click.command("cancel")
 @click.argument("run")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the census.")
-def command(run: str, output: str) -> None:
-    """Stop RUN on every node: TERM, grace, KILL; then count what is left."""
+@click.option("--abandon", is_flag=True, help="Do not wait for nodes that are out of reach.")
+def command(run: str, output: str, *, abandon: bool) -> None:
+    """Stop RUN on every node: TERM, grace, KILL; then count what is left.
+
+    On a node that is out of reach it is stopped as soon as the node answers, unless the run is abandoned: then what
+    runs there goes on by itself.
+    """
     from runner import cancellation
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 
     workspace = find_workspace(os.environ, Path.cwd())
     run_id = resolve(workspace, run)
-    record = cancellation.cancel(workspace, run_id)
+    record = cancellation.cancel(workspace, run_id, is_abandoning=abandon)
     if output == "json":
         click.echo(json.dumps({"run_id": run_id, "status": record.status.value, "census": record.census}, indent=1))
         return
     click.echo(f"{run_id}: {record.status}")
     for node_id, found in sorted((record.census or {}).items()):
         click.echo(f"  {node_id}: {describe(found)}")
+        if abandon and "problem" in found:
+            kept = f"; its folder there is {found['kept']}" if "kept" in found else ""
+            click.echo(f"runner: {node_id}: not waited for; what the run started there may go on{kept}", err=True)
 
 
 def describe(found: Mapping[str, Any]) -> str:

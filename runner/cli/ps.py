@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import click
@@ -13,6 +14,7 @@ from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump, format_table
 from runner.cli.tty import is_coloured
 from runner.history.process_table import ProcessRow, read_processes
+from runner.history.run_record import read_record
 from sidecar.contract import settings
 
 # Between two looks at the CPU clock: shorter is too coarse (the clock ticks every 10 ms), longer is felt.
@@ -44,15 +46,23 @@ class _Use(NamedTuple):
 def command(run: str, output: str) -> None:
     """List a run's processes.
 
-    What lives on this machine is shown with the CPU (100 is one core) and the memory that it uses now.
+    What lives on this machine is shown with the CPU (100 is one core) and the memory that it uses now. Of a node that
+    is out of reach, the last that is known is shown.
     """
     from runner.cli.resume import resume_if_orphaned
+    from runner.cli.status import lost_contacts
 
     workspace, run_id = run_here(run)
     resume_if_orphaned(workspace, run_id)
-    processes = read_processes(workspace.run(run_id))
+    layout = workspace.run(run_id)
+    processes = read_processes(layout)
     uses = _measure(processes, run_id)
-    rows = [{**dataclasses.asdict(row), **_columns(uses.get(row.process_name))} for row in processes]
+    lost = lost_contacts(layout, read_record(layout))
+    gone = {node_id: contact.to_record() for node_id, contact in lost.items()}
+    rows = [
+        {**dataclasses.asdict(row), **_columns(uses.get(row.process_name)), "contact_lost": gone.get(row.node_id or "")}
+        for row in processes
+    ]
     if output == "json":
         click.echo(dump(rows))
     elif rows:
@@ -61,6 +71,8 @@ def command(run: str, output: str) -> None:
         click.echo(format_table(headers, cells, is_coloured=is_coloured(sys.stdout)), nl=False)
     else:
         click.echo(f"runner: no process of {run_id} was started yet", err=True)
+    for node_id, contact in lost.items():
+        click.echo(f"runner: {node_id}: {contact.sentence(node_id, datetime.now(timezone.utc))}", err=True)
 
 
 def _columns(use: _Use | None) -> dict[str, Any]:

@@ -7,18 +7,22 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump
 from runner.cli.tty import bold, is_coloured, red
+from runner.history.moments import utc_and_ago
 from runner.history.process_table import ProcessRow, read_processes
 from runner.history.run_record import RunRecord, read_record
 from runner.history.status import RunStatus
 from runner.logview.terminal_text import harmless
 from sidecar.contract.layout import RunLayout, driver_log_index
+
+if TYPE_CHECKING:
+    from runner.nodes.contact import LostContact
 
 # The end of a traceback says what happened; all of it is in the log.
 _TRACEBACK_LINES = 12
@@ -30,7 +34,7 @@ _TRACEBACK_LINES = 12
 def command(run: str, output: str) -> None:
     """Say how a run is, and why it failed.
 
-    As JSON: the run's record, with the list "processes" beside it.
+    As JSON: the run's record, with the list "processes" beside it, and "contact_lost" for nodes out of reach.
     """
     from runner.cli.resume import resume_if_orphaned
 
@@ -39,16 +43,33 @@ def command(run: str, output: str) -> None:
     layout = workspace.run(run_id)
     record = read_record(layout)
     processes = read_processes(layout)
+    lost = lost_contacts(layout, record)
     if output == "json":
-        click.echo(dump({**record.to_json(), "processes": [dataclasses.asdict(row) for row in processes]}))
+        rows = [dataclasses.asdict(row) for row in processes]
+        gone = {node_id: contact.to_record() for node_id, contact in lost.items()}
+        click.echo(dump({**record.to_json(), "processes": rows, "contact_lost": gone}))
         return
     colour = is_coloured(sys.stdout)
-    for line in describe(layout, record, processes, now=datetime.now(timezone.utc), is_coloured=colour):
+    now = datetime.now(timezone.utc)
+    for line in describe(layout, record, processes, lost, now=now, is_coloured=colour):
         click.echo(line)
 
 
+def lost_contacts(layout: RunLayout, record: RunRecord) -> dict[str, LostContact]:
+    """The nodes that the run waits for because they are out of reach; a run that has ended waits for none."""
+    from runner.nodes.contact import read_all_lost
+
+    return {} if record.status.is_terminal else read_all_lost(layout, record.nodes)
+
+
 def describe(
-    layout: RunLayout, record: RunRecord, processes: Sequence[ProcessRow], *, now: datetime, is_coloured: bool
+    layout: RunLayout,
+    record: RunRecord,
+    processes: Sequence[ProcessRow],
+    lost: Mapping[str, LostContact],
+    *,
+    now: datetime,
+    is_coloured: bool,
 ) -> Iterator[str]:
     """The lines of `runner status`, harmless on a terminal."""
     paint = red if record.status is RunStatus.FAILED else bold
@@ -57,12 +78,15 @@ def describe(
     if record.duration:
         yield f"duration   {record.duration}"
     yield f"nodes      {', '.join(record.nodes) or 'none yet'}"
+    for node_id, contact in lost.items():
+        yield f"           {_safe(node_id)}: {_safe(contact.sentence(node_id, now))}"
     yield f"processes  {_summary(processes)}"
     for warning in record.warnings:
         yield f"warning    {_safe(warning)}"
     if record.failure:
         yield ""
         yield from _failure(record.failure, is_coloured=is_coloured)
+        yield from _clocks(record.failure)
         yield ""
     yield f"folder     {layout.root}"
     for number, suggestion in enumerate(_next(record)):
@@ -81,17 +105,9 @@ def _since(record: RunRecord, now: datetime) -> str:
 
 def _when(text: str, now: datetime) -> str:
     try:
-        at = datetime.fromisoformat(text)
-        return f"{at:%Y-%m-%d %H:%M:%S} UTC ({_ago(max(0, int((now - at).total_seconds())))} ago)"
+        return utc_and_ago(datetime.fromisoformat(text), now)
     except (TypeError, ValueError):
         return text
-
-
-def _ago(seconds: int) -> str:
-    for unit_s, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * unit_s:
-            return f"{seconds // unit_s} {name}"
-    return f"{seconds} s"
 
 
 def _summary(processes: Sequence[ProcessRow]) -> str:
@@ -107,6 +123,8 @@ def _failure(failure: Mapping[str, Any], *, is_coloured: bool) -> Iterator[str]:
     if first.get("process_name"):
         yield f"  process  {_safe(first['process_name'])} on {_safe(first.get('node_id') or 'an unknown node')}"
     yield f"  how      {_how(first)}"
+    if first.get("hint"):
+        yield f"  try      {_safe(first['hint'])}"
     if first.get("at"):
         yield f"  at       {_safe(first['at'])}"
     lines = str(first.get("traceback") or "").rstrip("\n").split("\n") if first.get("traceback") else []
@@ -118,6 +136,14 @@ def _failure(failure: Mapping[str, Any], *, is_coloured: bool) -> Iterator[str]:
     if first.get("log"):
         yield f"  log      {_safe(first['log'])}"
     yield from _others(failure.get("others") or [])
+
+
+def _clocks(failure: Mapping[str, Any]) -> Iterator[str]:
+    """What the times above were corrected by, where those of several nodes were compared."""
+    offsets = failure.get("clock_offsets_ms") or {}
+    if len(offsets) > 1:
+        shown = ", ".join(f"{node_id} {float(offset):+.1f} ms" for node_id, offset in sorted(offsets.items()))
+        yield f"  clocks   {_safe(shown)} against this machine; times are corrected by it"
 
 
 def _how(first: Mapping[str, Any]) -> str:

@@ -102,7 +102,8 @@ def phase_failure(phase: str, node_id: str | None, message: str, *, at_ns: int) 
     """The failure object of a run that ended before, or beside, its processes: a phase could not do its work."""
     where = f" on {node_id}" if node_id else ""
     first = {**_blank(), "node_id": node_id, "at": events.utc_text(at_ns), "kind": "phase", "phase": phase}
-    return {"first": first, "summary": f"{phase}{where} failed: {message}", "others": []}
+    why = message.removeprefix(f"{node_id}: ")
+    return {"first": first, "summary": f"{phase}{where} failed: {why}", "others": []}
 
 
 def _blank() -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
+from runner.history.moments import utc_and_ago
 from sidecar.contract import publish
+from sidecar.contract.layout import RunLayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +19,20 @@ class LostContact:
 
     lost_at: float
     problem: str
+
+    @property
+    def since(self) -> datetime:
+        """The same moment, aware."""
+        return datetime.fromtimestamp(self.lost_at, timezone.utc)
+
+    def to_record(self) -> dict[str, str]:
+        """For a person's program."""
+        return {"since": self.since.isoformat(timespec="seconds"), "problem": self.problem}
+
+    def sentence(self, node_id: str, now: datetime) -> str:
+        """`contact lost since 2026-11-21 08:40:01 UTC (35 s ago): ...`; the reason without the node's own name."""
+        why = self.problem.removeprefix(f"{node_id}: ")
+        return f"contact lost since {utc_and_ago(self.since, now)}: {why}"
 
 
 def write_lost(path: Path, lost: LostContact) -> None:
@@ -38,3 +56,9 @@ def read_lost(path: Path) -> LostContact | None:
         return LostContact(lost_at=float(record["lost_at"]), problem=str(record["problem"]))
     except (OSError, KeyError, TypeError, ValueError):
         return None
+
+
+def read_all_lost(run: RunLayout, node_ids: Iterable[str]) -> dict[str, LostContact]:
+    """Every node of a live run that is out of reach now, by its id."""
+    found = ((node_id, read_lost(run.node_contact(node_id))) for node_id in node_ids)
+    return {node_id: lost for node_id, lost in found if lost is not None}

@@ -80,7 +80,11 @@ def dismiss(stage: Stage, census: Mapping[str, Any]) -> None:
         node.open()
     is_reached = all("problem" not in found or "kept" in found for found in census.values())
     limit_s = _QUIT_LIMIT_S if is_reached else _UNREACHED_LIMIT_S
-    stage.fleet.wait(lambda: all(node.is_removed for node in stage.fleet), limit_s=limit_s, heeds_cancel=False)
+    stage.fleet.wait(
+        lambda: all(node.is_removed or stage.is_abandoned(node) for node in stage.fleet),
+        limit_s=limit_s,
+        heeds_cancel=False,
+    )
 
 
 def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:

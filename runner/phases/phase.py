@@ -101,8 +101,11 @@ class Stage:
     def _may_be_left(self, node: Node, *, is_late: bool) -> bool:
         if node.is_removed or node.state.is_lost:
             return True
-        is_away = node.contact_lost_at is not None
-        return (is_away and self._run.abandon_request.exists()) or (is_late and not is_away)
+        return self.is_abandoned(node) or (is_late and node.contact_lost_at is None)
+
+    def is_abandoned(self, node: Node) -> bool:
+        """Whether the node is out of reach, and a person said not to wait for those that are."""
+        return node.contact_lost_at is not None and self._run.abandon_request.exists()
 
     def step_everywhere(self, verb: Verb, phase: str, *, body: Mapping[str, Any] | None = None) -> None:
         """Orders a step on all nodes and waits for it. Raises PhaseFailed for the first node that could not do it."""

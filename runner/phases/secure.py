@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from runner.errors import MachineError
+from runner.nodes.node import Node
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
 
 PHASE = "secure"
@@ -43,13 +47,30 @@ def run(context: RunContext, stage: Stage) -> None:
             stage.say(node.node_id, f"Agent answers: pid {node.hello['pid']}, Python {node.hello['python']}")
     missing = [node for node in stage.fleet if not node.is_reached]
     if missing:
-        # One that said why, before those that were only slower to answer.
-        culprit = min(missing, key=lambda node: (node.refusal is None, node.problem is None))
-        why = culprit.problem.message if culprit.problem else f"no answer within {_READY_LIMIT_S:.0f} s"
-        stage.say(culprit.node_id, f"Not secured: {why}")
-        raise PhaseFailed(
-            PHASE,
-            why,
-            node_id=culprit.node_id,
-            hint=f"look into {context.run.controller_log}, and at what runner doctor says",
-        )
+        raise _failure(context, stage, missing)
+
+
+def _failure(context: RunContext, stage: Stage, missing: Sequence[Node]) -> PhaseFailed:
+    """Says in the log of every node that is missing why it is; names the one whose reason is the plainest."""
+    # One that said why, before those that were only slower to answer.
+    culprit = min(missing, key=lambda node: (node.refusal is None, node.problem is None))
+    error = _reason(culprit, context)
+    also = []
+    for node in missing:
+        if node is culprit or node.problem is not None:
+            why = _reason(node, context)
+            stage.say(node.node_id, f"Not secured: {why.message}; try: {why.hint}")
+            also += [node.node_id] if node is not culprit else []
+        else:
+            stage.say(node.node_id, f"Not waited for any longer, because of {culprit.node_id}")
+    beside = f"; nor can {', '.join(also)} be used" if also else ""
+    return PhaseFailed(PHASE, f"{error.message}{beside}", node_id=culprit.node_id, hint=error.hint)
+
+
+def _reason(node: Node, context: RunContext) -> MachineError:
+    """Why the node is missing, with what to try: the reason's own hint, else where to look."""
+    error = node.problem or MachineError(f"{node.node_id}: no answer within {_READY_LIMIT_S:.0f} s")
+    if error.hint is not None:
+        return error
+    doctor = f"runner doctor {context.request.compute_target.name}" if node.plan.is_remote else "runner doctor"
+    return MachineError(error.message, hint=f"{doctor}, and look into {context.run.controller_log}")
