@@ -14,6 +14,7 @@ import click
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump
 from runner.cli.tty import bold, is_coloured, red
+from runner.history.full_disk import full_disk
 from runner.history.moments import utc_and_ago
 from runner.history.process_table import ProcessRow, read_processes
 from runner.history.run_record import RunRecord, read_record
@@ -81,7 +82,8 @@ def describe(
     for node_id, contact in lost.items():
         yield f"           {_safe(node_id)}: {_safe(contact.sentence(node_id, now))}"
     yield f"processes  {_summary(processes)}"
-    for warning in record.warnings:
+    shortage = None if record.status.is_terminal else full_disk(layout)
+    for warning in (*record.warnings, *([shortage] if shortage else [])):
         yield f"warning    {_safe(warning)}"
     if record.failure:
         yield ""
