@@ -75,27 +75,27 @@ def _processes_of(run_id: str) -> dict[str, list[psutil.Process]]:
 
 
 def _add_figures(section: Section, found: dict[str, list[psutil.Process]]) -> None:
-    before = {role: _cpu_s(processes) for role, processes in found.items()}
+    before = {role: cpu_s(processes) for role, processes in found.items()}
     began = time.monotonic()
     time.sleep(_WATCHED_S)
     elapsed = time.monotonic() - began
-    percent = {role: (_cpu_s(processes) - before[role]) / elapsed * 100 for role, processes in found.items()}
+    percent = {role: (cpu_s(processes) - before[role]) / elapsed * 100 for role, processes in found.items()}
     node = [role for role in found if role != "controller"]
     for role, processes in found.items():
-        rss, pss = _memory_mib(processes)
+        rss, pss = memory_mib(processes)
         section.add(Row(what=f"{role}: CPU of a core", values=[percent[role]], unit="%"))
         section.add(Row(what=f"{role}: resident", values=[rss], unit="MiB"))
         section.add(Row(what=f"{role}: PSS", values=[pss], unit="MiB"))
     together, total = " + ".join(node), sum(percent[role] for role in node)
     section.add(Row(what=f"{together}: CPU of a core", values=[total], unit="%", limit=_CPU_LIMIT_PERCENT))
-    rss, pss = _memory_mib([process for role in node for process in found[role]])
+    rss, pss = memory_mib([process for role in node for process in found[role]])
     section.add(Row(what=f"{together}: resident", values=[rss], unit="MiB"))
     section.add(Row(what=f"{together}: PSS", values=[pss], unit="MiB", limit=_RESIDENT_LIMIT_MIB))
-    rss, _ = _memory_mib([*found["agent"], *found["supervisor"]])
+    rss, _ = memory_mib([*found["agent"], *found["supervisor"]])
     section.add(Row(what="agent + supervisor: resident", values=[rss], unit="MiB", limit=_RESIDENT_LIMIT_MIB))
 
 
-def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+def cpu_s(processes: Sequence[psutil.Process]) -> float:
     """CPU seconds so far, in nanosecond steps: in clock ticks, 20 idle seconds show as nothing."""
     return sum(_thread_cpu_s(process.pid) for process in processes)
 
@@ -104,6 +104,7 @@ def _thread_cpu_s(pid: int) -> float:
     return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
-def _memory_mib(processes: Sequence[psutil.Process]) -> tuple[float, float]:
+def memory_mib(processes: Sequence[psutil.Process]) -> tuple[float, float]:
+    """(RSS, PSS) of all of them together."""
     found = [process.memory_full_info() for process in processes]
     return sum(entry.rss for entry in found) / _MIB, sum(entry.pss for entry in found) / _MIB

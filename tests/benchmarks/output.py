@@ -137,7 +137,7 @@ def _write_expected(stage: Stage, script: Path, flood: _Flood) -> list[str]:
         line = shlex.join([stage.python, str(script), *flood.arguments, str(rank)])
         command = stage.command("flood: expected", "/bin/sh", "-c", f"{line} > {shlex.quote(str(target))}")
         interleave([command], runs=1, warm_ups=0)
-        found.append(_sha256(target))
+        found.append(sha256_of(target))
         target.unlink()
     return found
 
@@ -191,7 +191,7 @@ def _collector(stage: Stage, flood: _Flood, ranks: _Ranks, expected: Sequence[st
         ranks.wall_s.append(_own_wall_s(layout, flood.ranks))
         for rank, sha256 in enumerate(expected):
             log = layout.driver_log(None if flood.ranks == 1 else rank)
-            if _sha256(log) != sha256:
+            if sha256_of(log) != sha256:
                 ranks.wrong.append(f"{log.name} of {folder.name} ({log.stat().st_size:,} bytes)")
         shutil.rmtree(folder)
 
@@ -240,7 +240,8 @@ def _add_identity(section: Section, flood: _Flood, wrong: list[str], *, run_coun
         section.notes.append(f"{flood.title}: every log byte-identical to the redirect's in {run_count} runs")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_READ_BYTES):

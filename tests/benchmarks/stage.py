@@ -22,10 +22,14 @@ _SLOWING = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
 
 @dataclass(slots=True, kw_only=True)
 class Stage:
-    """Where benchmarks run; `runs` is what the person asked for, None where each benchmark decides."""
+    """Where benchmarks run; `runs` is what the person asked for, None where each benchmark decides.
+
+    `is_small` is for somebody who changes a benchmark and only wants to see that it works.
+    """
 
     scratch: Path
     runs: int | None = None
+    is_small: bool = False
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -41,6 +45,10 @@ class Stage:
     def count(self, usual: int) -> int:
         """How often to measure."""
         return self.runs or usual
+
+    def size(self, usual: int, *, small: int) -> int:
+        """How much to measure with, where a benchmark knows a size that is enough to try it out."""
+        return small if self.is_small else usual
 
     def peer(self, name: str, section: Section) -> peers.Peer:
         """A peer's environment, its versions noted; where it is missing the section says so."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -26,6 +27,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _DRAIN_LIMIT_S = 60.0
 _DRAIN_POLL_S = 0.002
 _LAST_LINES = 5
+
+Figure = TypeVar("Figure")
 
 
 class CommandFailedError(Exception):
@@ -105,6 +108,19 @@ def interleave(commands: Sequence[Command], *, runs: int, warm_ups: int = 1) -> 
     return Samples(by_label=found, skipped=skipped)
 
 
+def take_turns(actions: Mapping[str, Callable[[], Figure]], *, runs: int, warm_ups: int = 1) -> dict[str, list[Figure]]:
+    """As `interleave`, for actions that measure themselves and return what they found."""
+    found: dict[str, list[Figure]] = {label: [] for label in actions}
+    for number in range(-warm_ups, runs):
+        for label, action in actions.items():
+            _say(f"{label}: " + ("warm-up" if number < 0 else f"{number + 1} of {runs}"))
+            figure = action()
+            if number >= 0:
+                found[label].append(figure)
+    _say("")
+    return found
+
+
 def measure(command: Command) -> Sample:
     """Runs one command to its end and to that of whatever it left running; raises CommandFailedError."""
     if command.before:
@@ -133,7 +149,7 @@ def start_and_wait(command: Command) -> Sample:
             stderr=err,
             start_new_session=True,
         )
-        with _deadline(process.pid, command.timeout_s) as is_late:
+        with deadline(process.pid, command.timeout_s) as is_late:
             cpu_s, status = _wait_for(process.pid)
         wall_s = time.monotonic() - began
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -193,7 +209,7 @@ def _wait_for(wanted: int) -> tuple[float, int]:
 
 
 @contextlib.contextmanager
-def _deadline(pid: int, timeout_s: float) -> Iterator[Callable[[], bool]]:
+def deadline(pid: int, timeout_s: float) -> Iterator[Callable[[], bool]]:
     """Kills the process group of `pid` after `timeout_s`; yields what tells whether that happened."""
     fired = threading.Event()
 
