@@ -43,7 +43,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         for name in _groups_of(item) or ["(no group)"]:
             item.config.stash[_SKIPPED].setdefault(f"{name}: {reason}", set()).add(item.nodeid)
-        must = item.config.stash[_REQUIRED].intersection(_groups_of(item))
+        required = item.config.stash[_REQUIRED]
+        must = required.intersection(_groups_of(item))
+        if any(groups.obstacle(name) for name in _groups_of(item) if name not in required):
+            must = set()  # It is in a second group as well, which is not required, and which this machine cannot run.
         if must:
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} was skipped, but {', '.join(sorted(must))} must run here: {reason}"
