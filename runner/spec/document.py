@@ -12,6 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import ConfigError
+from runner.spec.places import CONFIG_FOLDERS
 from runner.spec.tree import Entry, Kind, ListValue, MapValue, Place, Scalar, Value
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 SIZE_LIMIT_BYTES = 1024 * 1024  # smaller refuses a long list of arguments; larger makes a wrong file slow to refuse
 DEPTH_LIMIT = 32  # a config is at most 5 deep; larger comes near the interpreter's own recursion limit
 VALUE_LIMIT = 100_000  # values with every alias expanded; larger lets a bomb, or a data file, cost seconds and memory
+
+_CONFIG_SUFFIXES = ("", ".yml", ".yaml", ".runconfig", ".compute")  # what may be meant by a name that is not there
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
@@ -102,10 +105,15 @@ def _open_without_waiting(path: str, flags: int) -> int:
 def _nearest_file(path: Path) -> str | None:
     from difflib import get_close_matches
 
+    for folder in CONFIG_FOLDERS:
+        for name in (path.name, f"{path.name}.runconfig"):  # v1's tools took the name alone
+            if (path.parent / folder / name).is_file():
+                return str(path.parent / folder / name)
     try:
-        names = [entry.name for entry in os.scandir(path.parent) if entry.is_file()]
+        entries = [entry for entry in os.scandir(path.parent) if entry.is_file()]
     except OSError:
         return f"there is no folder {path.parent}"
+    names = [entry.name for entry in entries if os.path.splitext(entry.name)[1] in _CONFIG_SUFFIXES]
     near = get_close_matches(path.name, names, n=1)
     return str(path.with_name(near[0])) if near else None
 

@@ -79,18 +79,33 @@ def _pip_requirements(python: Section, folder: str) -> str | tuple[str, ...] | N
         return tuple(item.text for item in items)
     if not isinstance(value, Scalar) or value.kind is not Kind.TEXT:
         raise python.wrong("pip_requirements", "a file or a list of requirements")
-    return _file(python, "pip_requirements", folder)
+    return _file(python, "pip_requirements", folder, hint="a text names a file; packages are a list: [numpy, pandas]")
 
 
-def _file(section: Section, key: str, folder: str, *, may_be_missing: bool = False) -> str | None:
+def _file(
+    section: Section, key: str, folder: str, *, may_be_missing: bool = False, hint: str | None = None
+) -> str | None:
     written = section.text(key)
     if written is None:
         return None
     path = absolute(written, folder)
     if not may_be_missing and not os.path.isfile(path):
         what = "is no file" if os.path.lexists(path) else "doesn't exist"
-        raise section.place_of(key).error(f"'{section.path_of(key)}': {path} {what}")
+        raise section.place_of(key).error(
+            f"'{section.path_of(key)}': {path} {what}", hint=_nearest(key, written, folder) or hint
+        )
     return path
+
+
+def _nearest(key: str, written: str, folder: str) -> str | None:
+    from difflib import get_close_matches
+
+    above, name = os.path.split(written)
+    try:
+        near = get_close_matches(name, os.listdir(absolute(above, folder)), n=1, cutoff=0.75)
+    except OSError:
+        return None
+    return f"{key}: {os.path.join(above, near[0])}" if near else None
 
 
 def _image(section: Section, folder: str) -> ImageSpec:

@@ -68,9 +68,15 @@ IGNORED: Mapping[str, Default] = {
     "services": _NOTHING,
 }
 
+# Without their values a job would run in another environment than the one that was asked for.
+_INSTEAD = {"conda_dependencies": "conda_dependencies_file: a file with them, or pip_requirements"}
+
 
 def without_ignored(tree: MapValue) -> tuple[MapValue, tuple[str, ...]]:
-    """`tree` without the keys that mean nothing here, and a warning for every one that has a value of its own."""
+    """`tree` without the keys that mean nothing here, and a warning for every one that has a value of its own.
+
+    Raises ConfigError for one that a job cannot do without.
+    """
     warnings: list[str] = []
     return _without(tree, IGNORED, (), warnings), tuple(warnings)
 
@@ -85,6 +91,9 @@ def _without(tree: MapValue, ignored: Mapping[str, Default], path: tuple[str, ..
             kept.append(entry)
         elif isinstance(default, Mapping) and _is_partly_known(here) and isinstance(entry.value, MapValue):
             kept.append(replace(entry, value=_without(entry.value, default, here, warnings)))
+        elif key in _INSTEAD and not _is_empty(entry.value):
+            name = ".".join(here)
+            raise entry.place.error(f"'{name}' is not read; the job would lack its packages", hint=_INSTEAD[key])
         elif isinstance(default, Mapping) and _is_partly_known(here):
             kept.append(entry)  # not a mapping: refused where the known part is read
         else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+CONFIG_FOLDERS = (".azureml", "aml_config")  # where v1's tools kept a project's .runconfig files
+
 
 def absolute(written: str, folder: str) -> str:
     """`written` as an absolute path without `..`; symbolic links stay as they are."""

@@ -11,16 +11,15 @@ from runner.spec.compute import LOCAL, ComputeTarget, LocalTarget
 from runner.spec.distributed import DistributedSpec, MpiSpec, PyTorchSpec
 from runner.spec.environment import EnvironmentSpec
 from runner.spec.keys import to_camel
+from runner.spec.places import CONFIG_FOLDERS
 from runner.spec.request import RunRequest
 from sidecar.contract.publish import write_whole
-
-_CONFIG_FOLDERS = (".azureml", "aml_config")
 
 
 def base_folder(path: Path) -> str:
     """The folder that paths in the config at `path` are relative to: its own, or the project that `.azureml/` is in."""
     folder = Path(os.path.abspath(path)).parent
-    return str(folder.parent if folder.name in _CONFIG_FOLDERS else folder)
+    return str(folder.parent if folder.name in CONFIG_FOLDERS else folder)
 
 
 def write_runconfig(request: RunRequest, path: Path) -> None:

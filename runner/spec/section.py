@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from runner.errors import ConfigError
 
 _DECIMAL = re.compile(r"^[+-]?(?:0|[1-9][0-9_]*)$")
+_PLAIN = re.compile(r"^[\w./$+=-][\w./$+=:@-]*(?<!:)$")  # a word that needs no quotes in a YAML list
 _TRUE = frozenset(("true", "yes", "on"))
 
 
@@ -35,10 +38,11 @@ class Section:
         self._path = path
         self._keys = keys
         self._known = keys if known is None else known  # the whole file's, for a key that belongs elsewhere in it
+        self._same_key = same_key or {}
         self._entries: dict[str, Entry] = {}
         for entry in value:
             name = to_snake(entry.key)
-            name = (same_key or {}).get(name, name)
+            name = self._same_key.get(name, name)
             if name not in keys:
                 raise self._unknown(entry)
             if name in self._entries:
@@ -115,8 +119,8 @@ class Section:
         if value is None:
             return ()
         if not isinstance(value, ListValue):
-            hint = f"{key}: [{value.text}]" if isinstance(value, Scalar) and len(value.text) < 60 else None
-            raise self.wrong(key, "a list", hint=hint)
+            hint = _as_list(value.text) if isinstance(value, Scalar) and len(value.text) < 60 else None
+            raise self.wrong(key, "a list", hint=hint and f"{key}: {hint}")
         return tuple(self._items(value, key))
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -158,7 +162,8 @@ class Section:
             yield item
 
     def _unknown(self, entry: Entry) -> ConfigError:
-        near = nearest_key(entry.key, keys=self._keys, path=self._path, everywhere=self._known)
+        keys = {**self._keys, **dict.fromkeys(self._same_key)}
+        near = nearest_key(entry.key, keys=keys, path=self._path, everywhere=self._known)
         where = f" in '{self._path}'" if self._path else ""
         asked = f"; did you mean '{near}'?" if near else ""
         allowed = [key for key in (self._keys if self._path else self._known) if key != "*"]
@@ -183,6 +188,15 @@ def scalar_text(value: Value, path: str) -> str:
 
 def _expected(expected: str, value: Value, path: str, *, hint: str | None = None) -> ConfigError:
     return value.place.error(f"'{path}' must be {expected}, found {value.found}", hint=hint)
+
+
+def _as_list(text: str) -> str:
+    """The words of `text`, as a shell would split them, as a YAML list on one line."""
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote that nothing closes
+        words = [text]
+    return f"[{', '.join(word if _PLAIN.match(word) else json.dumps(word, ensure_ascii=False) for word in words)}]"
 
 
 def _unquoted_number(value: Value) -> str | None:

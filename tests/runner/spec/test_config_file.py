@@ -220,3 +220,10 @@ def test_a_config_may_be_read_from_anywhere(project: Any, monkeypatch: pytest.Mo
 def test_the_name_of_the_experiment_is_the_files(file: str, name: str) -> None:
     """Made valid where it is not."""
     assert experiment_name_of(Path(file)) == name
+
+
+def test_a_misspelt_requirements_file_is_recognised(project: Any) -> None:
+    """The file that was probably meant is named, relative to the config as it was written."""
+    project.write("numpy\n", "env/requirements.txt")
+    text = "script: train.py\nenvironment: {python: {pip_requirements: env/requirement.txt}}\n"
+    assert project.refusal(text).endswith("doesn't exist\n  try: pip_requirements: env/requirements.txt")

@@ -136,9 +136,15 @@ def test_an_alias_bomb_is_refused_before_it_grows(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """Missing with the nearest name, a folder, a pipe without a writer, a folder that is not there."""
     (tmp_path / "digits.yml").write_text("script: a\n")
+    (tmp_path / "train.py").touch()
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / ".azureml" / "mpi.runconfig").touch()
     os.mkfifo(tmp_path / "pipe")
     expected = {
         "digit.yml": "no such file\n  try: {0}/digits.yml",
+        "train": "no such file",
+        "mpi": "no such file\n  try: {0}/.azureml/mpi.runconfig",
+        "mpi.runconfig": "no such file\n  try: {0}/.azureml/mpi.runconfig",
         ".": "is a folder; expected a YAML file",
         "pipe": "is no regular file",
         "none/a.yml": "no such file\n  try: there is no folder {0}/none",

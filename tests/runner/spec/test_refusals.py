@@ -18,6 +18,12 @@ script: train.py
 sourceDirectry: .
 ===
 script: train.py
+traget: local
+===
+script: train.py
+arguments: --epochs 3 --name "a b"
+===
+script: train.py
 args: [1]
 ===
 script: train.py
@@ -99,6 +105,12 @@ environment: {python: {user_managed_dependencies: "yes"}}
 ===
 script: train.py
 environment: {python: {pip_requirements: none.txt}}
+===
+script: train.py
+environment: {python: {pip_requirements: numpy}}
+===
+script: train.py
+environment: {python: {conda_dependencies: {dependencies: [python=3.9]}}}
 ===
 script: train.py
 environment: {python: {pip_requirements: [numpy, {a: b}]}}
