@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
-from sidecar import collect
+from sidecar import collect, last_room
 from sidecar.contents import Contents
 from sidecar.contract import bell, events, identity, lock, publish, settings
 from sidecar.contract.frames import (
@@ -70,6 +70,7 @@ class Agent:
         self._start_count = 0
         self._next_start = 0.0
         self._is_leaving = False
+        self._late_orders: List[Dict[str, Any]] = []
         self._pause_s = _BUSY_S
         self._next_tick = 0.0
         self._can_flow = False
@@ -137,6 +138,9 @@ class Agent:
             self._next_tick = time.monotonic() + self._pause_s
             return
         self._keep_supervisor()
+        late, self._late_orders = self._late_orders, []
+        for body in late:
+            self._accept_order(body)
         has_news = self._send_events()
         with contextlib.suppress(OSError):  # A full disk: the bytes wait in the logs themselves, the next tick tries.
             has_news |= self._look_at_files()
@@ -198,7 +202,8 @@ class Agent:
         plan = node_plan(body).resolved(work=os.environ.get(settings.WORK_DIRECTORY, ""), bundle=os.getcwd())
         for folder in (self._layout.root, self._layout.orders, self._layout.processes):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
+        if not self._layout.plan.exists():  # Else nothing is written: on a full disk it could not be.
+            publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
         self._load_plan()
         self._keep_supervisor()
         self._send(json_frame(FrameKind.ACCEPTED, {"order": "plan"}))
@@ -233,7 +238,14 @@ class Agent:
             return
         if self._plan is None:
             return  # The plan was refused: there is nobody to carry an order out, and no folder to keep it in.
-        publish.create_once(self._layout.order(name), publish.to_json(body))
+        try:
+            publish.create_once(self._layout.order(name), publish.to_json(body))
+        except OSError as error:
+            if error.errno not in last_room.FULL:
+                raise
+            last_room.give_up(self._layout)
+            self._late_orders.append(body)
+            return
         bell.ring(self._layout.bell)
         self._send(json_frame(FrameKind.ACCEPTED, {"order": name}))
 

@@ -6,7 +6,6 @@ supervisor. A step may be killed and run again at any point: it looks at what is
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ from sidecar import (
     census,
     collect,
     environments,
+    last_room,
     meeting,
     mpi_found,
     mpi_launches,
@@ -29,9 +29,6 @@ from sidecar import (
 from sidecar.contract import events, publish
 from sidecar.contract.layout import OUTPUTS, USER_LOGS, NodeLayout, RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
-
-# A full disk must not keep a node from saying what it has and how it ended; much less would not hold a long seal.
-_RESERVE_BYTES = 1024 * 1024
 
 
 class StepFailed(Exception):
@@ -120,7 +117,7 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     if node.plan.is_remote:
         for made in (node.run.azureml_logs, node.run.system_logs, node.run.metrics, node.run.time_indexes):
             made.mkdir(parents=True, exist_ok=True)
-        publish.write_whole(node.layout.reserve, bytes(_RESERVE_BYTES))
+        last_room.keep(node.layout)
     log.command(f"Entered working directory {node.layout.work}")
     ports: List[int] = list(body.get("ports", ()))
     if ports:
@@ -172,8 +169,7 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         node.run.release_cmd(node.plan.node_id),
         name=f"job_release.{node.plan.node_id}",
     )
-    with contextlib.suppress(FileNotFoundError):
-        node.layout.reserve.unlink()
+    last_room.give_up(node.layout)
     log.say("Entering job release.")
     notes: List[str] = []
     file_count = 0

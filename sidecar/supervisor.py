@@ -22,6 +22,7 @@ from sidecar import (
     child,
     job_environment,
     kernel,
+    last_room,
     mpi_launches,
     ports,
     processes,
@@ -59,6 +60,7 @@ class Supervisor:
         self._layout = layout
         self._run = RunLayout.at(plan.run_root)
         self._mark = processes.Mark(plan.run_id, plan.node_id)
+        self._journal = last_room.Journal(layout)
         self._stop = stopping.Stop(self._mark, supervisor=os.getpid())
         self._watch = ProcessWatch(layout)
         self._belongings = census.Belongings(foreign=())
@@ -90,7 +92,8 @@ class Supervisor:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         while True:
-            self._turn()
+            with last_room.forgiven(self._layout):  # What found no room is tried again in the next turn.
+                self._turn()
             if self._is_leaving:
                 break
             sources = [bell_descriptor, wake_read, *self._watch.descriptors]
@@ -103,6 +106,7 @@ class Supervisor:
     # One turn: what has happened, what was asked for, what is due.
 
     def _turn(self) -> None:
+        self._journal.flush()
         self._reap()
         self._watch.refresh()
         self._take_orders()
@@ -128,7 +132,7 @@ class Supervisor:
                 due.append(self._deadline - now)
         if self._mpi is not None:
             due.append(_LAUNCHING_S)
-        if self._watch.is_settling or (self._idle_since is not None and not self._ended):
+        if self._journal.has_backlog or self._watch.is_settling or (self._idle_since is not None and not self._ended):
             due.append(_SETTLING_S)
         return max(0.0, min(due))
 
@@ -148,8 +152,7 @@ class Supervisor:
         self._resume_launching(has_launched=past.has_launched)
         self._watch.refresh()
         self._tell_start()
-        events.append(
-            self._layout.events,
+        self._journal.tell(
             events.SUPERVISOR,
             pid=os.getpid(),
             adopted=sorted(self._watch.running_names),
@@ -214,7 +217,7 @@ class Supervisor:
                 continue
             self._carry_out(verb, order)
             self._carried_out.add(name)
-            events.append(self._layout.events, events.ORDERED, order=name)
+            self._journal.tell(events.ORDERED, order=name)
             bell.ring(self._layout.agent_bell)
 
     def _order_names(self) -> List[str]:
@@ -269,9 +272,7 @@ class Supervisor:
             number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
             how = f"was killed by {wrapper.signal_name(number)}" if number else "could not tell how it ended"
             message = f"the {verb.value} step {how}"
-            events.append(
-                self._layout.events, events.STEP, step=verb.value, state=events.FAILED, message=message, hint=None
-            )
+            self._journal.tell(events.STEP, step=verb.value, state=events.FAILED, message=message, hint=None)
         bell.ring(self._layout.agent_bell)
 
     # Processes
@@ -308,7 +309,7 @@ class Supervisor:
             return
         self._mpi = None
         if argvs is not None:
-            events.append(self._layout.events, events.LAUNCHES, argvs=argvs)
+            self._journal.tell(events.LAUNCHES, argvs=argvs)
             bell.ring(self._layout.agent_bell)
         elif self._watch.running_names:
             self._begin_stop(events.REASON_FAILURE, self._plan.stop_grace_s)
@@ -331,7 +332,7 @@ class Supervisor:
     def _begin_stop(self, reason: str, grace_s: float) -> None:
         self._look(now=True)
         if not self._stop.is_under_way:
-            events.append(self._layout.events, events.STOPPING, reason=reason, grace_s=grace_s)
+            self._journal.tell(events.STOPPING, reason=reason, grace_s=grace_s)
         self._stop.begin(reason, grace_s=grace_s, helpers=self._watch.helper_pids, spared=self._steps)
 
     def _advance_stop(self) -> None:
@@ -340,12 +341,12 @@ class Supervisor:
         was = self._stop.stage
         self._stop.advance(helpers=self._watch.helper_pids, spared=self._steps)
         if self._stop.stage is stopping.Stage.KILLING and was is stopping.Stage.ASKING:
-            events.append(self._layout.events, events.KILLING, count=self._stop.killed_count)
+            self._journal.tell(events.KILLING, count=self._stop.killed_count)
         elif self._stop.stage is stopping.Stage.DONE:
             self._reap()
             self._watch.refresh()
             self._watch.give_up_on_the_dead()
-            events.append(self._layout.events, events.STOPPED, reason=self._stop.reason)
+            self._journal.tell(events.STOPPED, reason=self._stop.reason)
             bell.ring(self._layout.agent_bell)
 
     def _check_end(self) -> None:
@@ -363,7 +364,7 @@ class Supervisor:
             return
         self._ended = True
         self._idle_since = None
-        events.append(self._layout.events, events.ENDED)
+        self._journal.tell(events.ENDED)
         bell.ring(self._layout.agent_bell)
 
     def _look(self, *, now: bool = False) -> None:
@@ -377,7 +378,7 @@ class Supervisor:
         self._belongings.look(processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps))
         for watched, state in self._watch.changed_states():
             event = events.STALLED if state == "T" else events.RESUMED
-            events.append(self._layout.events, event, process=watched.name, state=state)
+            self._journal.tell(event, process=watched.name, state=state)
             bell.ring(self._layout.agent_bell)
 
 

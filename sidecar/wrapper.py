@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
-from sidecar import kernel, memory_limits, system_log
+from sidecar import kernel, last_room, memory_limits, system_log
 from sidecar.contract import bell, events, identity, publish, settings
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ProcessSpec
@@ -67,7 +67,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         "is_user": spec.is_user,
         "address": place.address,
     }
-    _insist(lambda: events.append(place.node.events, events.STARTED, **started))
+    _insist(lambda: events.append(place.node.events, events.STARTED, **started), place)
     _ring(place)
     _note(spec, place, pid, f"After variable expansion, calling {argv}")
     _, status, usage = os.wait4(pid, 0)
@@ -80,6 +80,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         is_out_of_memory=record["signal"] == "SIGKILL" and memory_limits.read_oom_kills() > oom_kills,
         memory_limit_bytes=memory_limits.read_limit_bytes(),
         raised=_read_raised(place.node.raised(spec.name)),
+        is_disk_full=last_room.is_scarce(place.node),
     )
     _note(spec, place, pid, f"Ended: exit code {record['exit_code']}, signal {record['signal']}")
     _publish_exit(record, place)
@@ -94,15 +95,19 @@ def _claim(spec: ProcessSpec, place: Place, wrapper: identity.ProcessIdentity) -
     return not place.node.exit(spec.name).exists() and publish.create_once(place.node.started(spec.name), token)
 
 
-def _insist(act: Callable[[], object]) -> None:
+def _insist(act: Callable[[], object], place: Place) -> None:
     """Does `act`, again and again while the disk is full: what is known of a process must not depend on that."""
     while True:
         try:
             act()
             return
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in last_room.FULL:
                 raise
+        last_room.give_up(place.node)
+        with contextlib.suppress(OSError):  # At once, before somebody else takes the room.
+            act()
+            return
         time.sleep(_FULL_DISK_PAUSE_S)
 
 
@@ -262,7 +267,7 @@ def _publish_exit(record: Dict[str, Any], place: Place) -> None:
         if publish.create_once(place.node.exit(record["process"]), publish.to_json(record)):
             publish.append_record(place.node.events, {"event": events.EXITED, **record})
 
-    _insist(write)
+    _insist(write, place)
     _ring(place)
 
 

@@ -157,6 +157,7 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
         "last_lines": traceback_text.last_lines(lines),
         "error": record["error"],
         "memory_limit_bytes": record.get("memory_limit_bytes") if record.get("is_out_of_memory") else None,
+        "is_disk_full": bool(record.get("is_disk_full")),
     }
 
 
@@ -226,6 +227,8 @@ def how(first: Mapping[str, Any]) -> str:
 
 def _summary(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> str:
     sentence = f"{first['process_name']} on {first['node_id']} failed first: {how(first)}"
+    if first.get("is_disk_full"):
+        sentence += f", and {first['node_id']} has no space left on its disk"
     stopped = sum(1 for other in others if other["outcome"] == "stopped")
     failed = sum(1 for other in others if other["outcome"] == "failed")
     parts = []
