@@ -19,6 +19,7 @@ from runner.store.run_lookup import LAST
 from sidecar.contract.layout import WorkspaceLayout
 
 _STATUSES = {status.value.lower(): status.value for status in RunStatus}
+_LINE_WIDTH = 100  # a longer entry of one run's description goes over several lines
 
 query_option = click.option("--query", metavar="JMESPATH", help="Pick from the JSON, such as 'max_by(@, &accuracy)'.")
 
@@ -41,7 +42,10 @@ def command() -> None:
 )
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the N newest.")
 def list_command(output: str, query: str | None, statuses: tuple[str, ...], last: int | None) -> None:
-    """List the runs, the newest first; what they logged stands in columns beside them."""
+    """List the runs, newest first, with what they logged.
+
+    A table shows six digits of a number and the ends of a long series; JSON has all.
+    """
     from runner.store.history_index import list_runs
 
     workspace = workspace_here()
@@ -136,4 +140,17 @@ def _show_object(value: dict[str, Any]) -> None:
     on = is_coloured(sys.stdout)
     for key, entry in value.items():
         name = cell(key[:1].upper() + key[1:])
-        click.echo(f"{bold(name, is_on=on)}{' ' * (width - len(name))}  {cell(entry)}")
+        first, *more = _lines(entry)
+        click.echo(f"{bold(name, is_on=on)}{' ' * (width - len(name))}  {first}")
+        for line in more:
+            click.echo(f"{' ' * width}  {line}")
+
+
+def _lines(entry: Any) -> list[str]:
+    """An entry of an object as it stands beside its key: a list of files, or a large object, over several lines."""
+    text = cell(entry)
+    if len(text) <= _LINE_WIDTH:
+        return [text]
+    if isinstance(entry, dict):
+        return dump(entry).splitlines()
+    return text.split(", ") if isinstance(entry, str) else [text]

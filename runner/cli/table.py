@@ -11,7 +11,7 @@ from runner.logview.terminal_text import harmless
 
 MISSING = "N/A"
 
-# A metric logged a thousand times must not make a line of ten thousand characters.
+# A metric logged a thousand times must not make a line of ten thousand characters, nor a column that fills the screen.
 _SHOWN_OF_A_LIST = 3
 
 
@@ -27,12 +27,15 @@ def format_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, is_co
 
 
 def cell(value: Any) -> str:
-    """`value` as it stands in a table: N/A for None, a long list shortened, text harmless."""
+    """`value` as it stands in a table: N/A for None, six digits of a number, a long list shortened, text harmless."""
     if value is None:
         return MISSING
-    if isinstance(value, list) and len(value) > 2 * _SHOWN_OF_A_LIST:
-        first, last = value[:_SHOWN_OF_A_LIST], value[-_SHOWN_OF_A_LIST:]
-        return f"[{', '.join(map(cell, first))}, ..., {', '.join(map(cell, last))}] ({len(value)})"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list) and len(value) > _SHOWN_OF_A_LIST:
+        return f"[{cell(value[0])}, ..., {cell(value[-1])}] ({len(value)})"
+    if isinstance(value, list) and all(isinstance(entry, int | float) for entry in value):
+        return f"[{', '.join(map(cell, value))}]"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if text.isprintable():
         return text

@@ -136,6 +136,13 @@ def test_history_info_has_the_workbench_keys(workspace: WorkspaceLayout, failed:
     assert answer(workspace, "history", "last").splitlines()[0].startswith("Attachments ")
 
 
+def test_history_info_stays_on_the_screen(workspace: WorkspaceLayout, failed: RunFolder) -> None:
+    """Many files and large objects stand on lines of their own, below their key."""
+    lines = answer(workspace, "history", "info", "last").splitlines()
+    assert lines[0].split() == ["Attachments", "azureml-logs/70_driver_log_0.txt"]
+    assert lines[1].split() == ["azureml-logs/70_driver_log_1.txt"]
+
+
 def test_history_of_an_empty_workspace(workspace: WorkspaceLayout) -> None:
     """No run is no error: an empty list, and a word about it on standard error."""
     assert answer(workspace, "history", "list", "-o", "json") == "[]\n"
