@@ -13,7 +13,7 @@ _RECORDS_A_READ = 512
 
 
 class Seen(NamedTuple):
-    """Bytes up to `offset` were in the log at `time_ns` (wall clock of the node)."""
+    """Bytes up to `offset` were in the log at `time_ns` (on this machine's wall clock)."""
 
     offset: int
     time_ns: int
@@ -22,11 +22,13 @@ class Seen(NamedTuple):
 class TimeIndex:
     """A cursor that only moves forward, as a log is read; it takes in what was appended meanwhile.
 
-    A file that is not there, or ends within a record, is a short index and no error.
+    `clock_offset_ns` is what the clock that wrote it is ahead of this machine's. A file that is not there, or ends
+    within a record, is a short index and no error.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, clock_offset_ns: int = 0) -> None:
         self._path = path
+        self._clock_offset_ns = clock_offset_ns
         self._position = 0
         self._loaded: list[Seen] = []
         self._next = 0
@@ -60,6 +62,7 @@ class TimeIndex:
             return False
         whole = len(content) - len(content) % _RECORD.size
         self._position += whole
-        self._loaded = [Seen(*record) for record in _RECORD.iter_unpack(content[:whole])]
+        ahead_ns = self._clock_offset_ns
+        self._loaded = [Seen(offset, at_ns - ahead_ns) for offset, at_ns in _RECORD.iter_unpack(content[:whole])]
         self._next = 0
         return bool(self._loaded)

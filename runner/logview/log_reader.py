@@ -38,9 +38,16 @@ class LogReader:
     A log that was emptied is read from its start again.
     """
 
-    def __init__(self, path: str, index_path: str | None = None, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self,
+        path: str,
+        index_path: str | None = None,
+        *,
+        chunk_bytes: int = CHUNK_BYTES,
+        clock_offset_ns: int = 0,
+    ) -> None:
         self.path = path
-        self._index = TimeIndex(index_path) if index_path else None
+        self._index = TimeIndex(index_path, clock_offset_ns=clock_offset_ns) if index_path else None
         self._chunk_bytes = chunk_bytes
         self._offset = 0
         self._inode = 0

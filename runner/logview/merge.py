@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 def open_reader(source: LogSource, *, count: int) -> LogReader:
     """A reader for `source`, one of `count` that are merged; it opens nothing yet."""
     chunk = min(CHUNK_BYTES, max(_LEAST_CHUNK_BYTES, _ALL_CHUNKS_BYTES // max(count, 1)))
-    return LogReader(source.path, source.index_path, chunk_bytes=chunk)
+    return LogReader(source.path, source.index_path, chunk_bytes=chunk, clock_offset_ns=source.clock_offset_ns)
 
 
 def merge(readers: Iterable[tuple[LogSource, LogReader]]) -> Iterator[Entry]:

@@ -15,12 +15,16 @@ from sidecar.contract.layout import AZUREML_LOGS, STATE, RunLayout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSource:
-    """One file to show: its path in the run folder, where it is, its time index, and its label."""
+    """One file to show: its path in the run folder, where it is, its time index, and its label.
+
+    `clock_offset_ns` is what the clock of its node is ahead of this machine's.
+    """
 
     name: str
     path: str
     index_path: str | None
     label: Label
+    clock_offset_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,18 @@ def _source(layout: RunLayout, name: str, label: Label) -> LogSource:
     index_path = str(layout.time_index(file_name)) if folder == AZUREML_LOGS else None
     if folder != AZUREML_LOGS:
         label = Label(node_id=None, part=name)
-    return LogSource(name=name, path=os.path.join(layout.root, name), index_path=index_path, label=label)
+    path = os.path.join(layout.root, name)
+    # What the controller says of a node has the controller's time.
+    offset_ns = 0 if path == str(layout.execution_log(label.node_id or "")) else _clock_offset_ns(layout, label.node_id)
+    return LogSource(name=name, path=path, index_path=index_path, label=label, clock_offset_ns=offset_ns)
+
+
+def _clock_offset_ns(layout: RunLayout, node_id: str | None) -> int:
+    try:
+        record = publish.read_record(layout.node_clock(node_id)) if node_id else None
+        return int(record["wall_ns"]) if record else 0
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0
 
 
 def _numbered_logs(layout: RunLayout) -> list[str]:

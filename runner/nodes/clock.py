@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from sidecar.contract import publish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,12 @@ class ClockOffset:
     wall_ns: int
     monotonic_ns: int
     round_trip_ns: int
+
+
+def write(path: Path, offset: ClockOffset) -> None:
+    """Keeps the offset for readers of the logs. Best effort: without it they are merged by the node's clock."""
+    with contextlib.suppress(OSError):
+        publish.write_whole(path, publish.to_json(dataclasses.asdict(offset)))
 
 
 def measure(pong: Mapping[str, Any], known: ClockOffset | None) -> ClockOffset | None:

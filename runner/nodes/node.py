@@ -38,7 +38,7 @@ class Node:
     """A node with a thread that reads its link. `on_change` is called from that thread after every piece of news.
 
     `intake` and `shipment` are for a node that has no folder in common with this machine: what it sends, and what is
-    sent to it. `contact_file` tells other processes that the node is out of reach.
+    sent to it. `contact_file` tells other processes that the node is out of reach, `clock_file` how its clocks are off.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Node:
         delivery: Delivery | None = None,
         shipment: Shipment | None = None,
         contact_file: Path | None = None,
+        clock_file: Path | None = None,
     ) -> None:
         self.node_id = plan.node_id
         self.plan = plan
@@ -71,6 +72,7 @@ class Node:
         self.delivery = delivery
         self.shipment = shipment
         self._contact_file = contact_file
+        self._clock_file = clock_file
         self._transport = transport
         self._journal = journal
         self._on_change = on_change
@@ -241,9 +243,15 @@ class Node:
             self.refusal = str(frame.body["message"])
             self.problem = MachineError(f"{self.node_id}: {self.refusal}")
         elif frame.kind is FrameKind.PONG:
-            self.clock = clock.measure(frame.body, self.clock)
+            self._measure_clock(frame.body)
         elif frame.kind is FrameKind.LACK and self.shipment is not None:
             outbox.ship(self.shipment.take_answer(frame.body))
+
+    def _measure_clock(self, pong: Mapping[str, Any]) -> None:
+        better = clock.measure(pong, self.clock)
+        if better is not None and better != self.clock and self._clock_file is not None:
+            clock.write(self._clock_file, better)
+        self.clock = better
 
     def _keep(self, frame: Frame, outbox: Outbox) -> None:
         """Keeps what came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""

@@ -338,6 +338,10 @@ class RunLayout(NamedTuple):
         """Since when a node has been out of reach, and why; absent while it answers."""
         return self.state / "nodes" / f"{node_id}.contact.json"
 
+    def node_clock(self, node_id: str) -> Path:
+        """How far a node's clocks are from the submitting machine's, as measured best."""
+        return self.state / "nodes" / f"{node_id}.clock.json"
+
     @property
     def claims(self) -> Path:
         """JSON lines: which node's file has a path that several nodes may write."""

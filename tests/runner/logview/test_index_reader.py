@@ -44,3 +44,9 @@ def test_records_of_an_emptied_log_are_forgotten(tmp_path: Path) -> None:
     index.skip_to_end()
     write(path, (5, 2))
     assert index.covering(5) == (5, 2)
+
+
+def test_a_clock_that_is_ahead_is_set_right(tmp_path: Path) -> None:
+    """Times come on this machine's clock, whatever the node's said."""
+    write(tmp_path / "i", (10, 5_000_000_100))
+    assert TimeIndex(str(tmp_path / "i"), clock_offset_ns=5_000_000_000).covering(10) == (10, 100)
