@@ -21,6 +21,8 @@ from sidecar.window import Window
 
 # Proof that the controller's bytes are the beginning of ours: more would be read twice, less could agree by chance.
 TAIL_BYTES = 64 * 1024
+# What is looked at once more before a file is sent on from where it was; a cut file hardly has the same there.
+_LAST_BYTES = 64
 # Descriptors kept open; a file that is renamed or removed by its script flows on to its end through one.
 _OPEN_LIMIT = 200
 # Folders are walked for new files at most this often, and never for more than a tenth of the time.
@@ -39,6 +41,8 @@ class _Stream:
         self.is_wanted = False
         self.descriptor: Optional[int] = None
         self.size = 0
+        # The last bytes before the offset: other bytes there now, and the file was cut and has grown past it again.
+        self.tail = b""
 
 
 class Outflow:
@@ -99,6 +103,7 @@ class Outflow:
         stream.generation, stream.offset, stream.is_wanted = frame.generation, frame.offset, True
         if stream not in self._turn:
             self._turn.append(stream)
+        stream.tail = b""
         if frame.offset and not self._agrees(stream, frame.body):
             self._restart(stream)
 
@@ -111,6 +116,7 @@ class Outflow:
         if descriptor is None or os.fstat(descriptor).st_size < stream.offset:
             return False
         ours = os.pread(descriptor, count, stream.offset - count)
+        stream.tail = ours[-_LAST_BYTES:]
         return hashlib.sha256(ours).hexdigest() == tail.get("tail_sha256")
 
     def _restart(self, stream: _Stream) -> None:
@@ -170,6 +176,9 @@ class Outflow:
         if descriptor is None:
             return 0
         try:
+            if os.pread(descriptor, len(stream.tail), stream.offset - len(stream.tail)) != stream.tail:
+                self._restart(stream)
+                return 0
             content = os.pread(descriptor, count, stream.offset)
         except OSError:
             return 0  # The node's disk fails: the seal will tell what is missing.
@@ -177,6 +186,7 @@ class Outflow:
             self._window.sent(len(content))
             self._send(Frame(FrameKind.DATA, content, stream.number, stream.generation, stream.offset))
             stream.offset += len(content)
+            stream.tail = (stream.tail + content[-_LAST_BYTES:])[-_LAST_BYTES:]
         return len(content)
 
     def _open(self, stream: _Stream) -> Optional[int]:

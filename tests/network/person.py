@@ -49,6 +49,7 @@ class Person:
             out, words = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.communicate()
             raise
         return subprocess.CompletedProcess(process.args, process.returncode, out, words)
 
