@@ -227,7 +227,7 @@ class Agent:
         )
         if self._plan.is_remote:
             self._outflow = Outflow(run, self._plan.node_id, self._send, self._window)
-            self._contents = Contents(Path(self._plan.snapshot_store), self._plan.node_id)
+            self._contents = Contents(Path(self._plan.snapshot_store), self._plan.node_id, self._plan.run_id)
 
     def _accept_order(self, body: Dict[str, Any]) -> None:
         name = str(body["order"])
@@ -262,6 +262,8 @@ class Agent:
             while lock.holder(self._layout.supervisor_lock) is not None and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
+        if self._contents is not None:
+            self._contents.discard()
         is_kept = bool(body.get("keep"))
         if not is_kept:
             self._remove()

@@ -27,11 +27,11 @@ class _Content(NamedTuple):
 
 
 class Contents:
-    """The store of one node, for one link."""
+    """The store of one node, for one link of one run; runs that bring the same contents do not disturb each other."""
 
-    def __init__(self, store: Path, node_id: str) -> None:
+    def __init__(self, store: Path, node_id: str, run_id: str) -> None:
         self._layout = SnapshotsLayout(store)
-        self._node_id = node_id
+        self._ending = f".{node_id}.{run_id}.part"
         self._asked: Dict[int, _Content] = {}
         self._missing: Set[int] = set()
         self._is_last_asked = False
@@ -45,7 +45,9 @@ class Contents:
         for number, (sha256, size, kind) in enumerate(body["contents"], int(body["first"])):
             content = self._content(str(sha256), int(size), str(kind))
             self._asked[number] = content
-            if not content.place.exists():
+            if content.place.exists():
+                content.partial.unlink(missing_ok=True)  # Another run was faster.
+            else:
                 self._missing.add(number)
                 missing.append([number, _size(content.partial)])
         self._is_last_asked = self._is_last_asked or bool(body["is_last"])
@@ -60,7 +62,12 @@ class Contents:
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise BrokenFrame(f"not a hash: {sha256!r}")
         place = self._layout.manifest(sha256) if kind == MANIFEST else self._layout.object(sha256)
-        return _Content(sha256, size, place, self._layout.incoming / f"{sha256}.{self._node_id}.part")
+        return _Content(sha256, size, place, self._layout.incoming / f"{sha256}{self._ending}")
+
+    def discard(self) -> None:
+        """Removes what has come only half; the run is over."""
+        for partial in self._layout.incoming.glob(f"*{self._ending}"):
+            partial.unlink(missing_ok=True)
 
     def take(self, frame: Frame) -> Dict[str, Any]:
         """Some bytes of a content; returns the answer as `need` does, empty while there is nothing to say.

@@ -6,6 +6,7 @@ idle --begin--> asking (TERM sent) --grace over or user processes gone--> killin
 from __future__ import annotations
 
 import enum
+import os
 import signal
 import time
 from typing import Callable, Iterable, Set
@@ -14,6 +15,8 @@ from sidecar import processes
 
 # Once the user's processes are gone, the launcher and its helpers get this long to end by themselves.
 _HELPERS_GRACE_S = 0.5
+# What was killed is gone in a millisecond or two.
+_KILL_PAUSE_S = 0.03
 
 
 class Stage(enum.Enum):
@@ -73,3 +76,10 @@ class Stop:
             self.killed_count += processes.kill_all(self._mark, supervisor=self._supervisor, spared=kept)
         elif set(found) <= helpers:
             self._kill_at = min(self._kill_at, self._clock() + _HELPERS_GRACE_S)
+
+
+def leave_nothing(mark: processes.Mark, *, limit_s: float = 10.0) -> None:
+    """Kills everything of the run but this process, its supervisor; gives up on what the kernel does not let go."""
+    deadline = time.monotonic() + limit_s
+    while processes.kill_all(mark, supervisor=os.getpid()) and time.monotonic() < deadline:
+        time.sleep(_KILL_PAUSE_S)

@@ -92,6 +92,9 @@ class Supervisor:
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         while True:
+            if not self._layout.plan.exists():
+                stopping.leave_nothing(self._mark)  # Somebody removed the folder: no order will ever come.
+                break
             with last_room.forgiven(self._layout):  # What found no room is tried again in the next turn.
                 self._turn()
             if self._is_leaving:
@@ -116,8 +119,6 @@ class Supervisor:
         self._advance_stop()
         self._check_end()
         self._look()
-        if not self._watch.running_names and not self._layout.plan.exists():
-            self._is_leaving = True
 
     def _wait_s(self) -> float:
         if self._stop.is_under_way:

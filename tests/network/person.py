@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.contract import publish
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
 from tests.doubles.run_folders import command_line
 from tests.faults.lab import wait_until
@@ -79,11 +80,11 @@ class Person:
         path.write_text(json.dumps({**record, **changes}))
         return str(path)
 
-    def submit(self, script: str, **changes: Any) -> RunLayout:
-        """Submits a script, and returns once it runs."""
-        found = self.ask("submit", self.config(script, **changes))
+    def submit(self, script: str, *, nodes: int = 1) -> RunLayout:
+        """Submits a script, and returns once it runs on every node."""
+        found = self.ask("submit", self.config(script, nodes=nodes))
         run = self.workspace.run(found["run_id"])
-        self.wait_status(run, "Running")
+        wait_until(lambda: len(publish.read_records(run.process_info)) == nodes, limit_s=60.0, what="processes")
         return run
 
     def wait_status(self, run: RunLayout, status: str) -> None:

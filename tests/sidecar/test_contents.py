@@ -47,13 +47,13 @@ def test_a_snapshot_arrives_once(tmp_path: Path) -> None:
     """Equal files travel once, and a second run's snapshot does not travel at all."""
     store, snapshot_id = _snapshot(tmp_path)
     shipment = Shipment(store, snapshot_id)
-    sent = _exchange(shipment, Contents(tmp_path / "node", "gpu01"))
+    sent = _exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"))
     assert shipment.is_complete
     assert len(_BIG) < sent < 2 * len(_BIG)
     assert lay_out(tmp_path / "node", snapshot_id, tmp_path / "work") == 4
     assert (tmp_path / "work/same.bin").read_bytes() == _BIG
     again = Shipment(store, snapshot_id)
-    assert (_exchange(again, Contents(tmp_path / "node", "gpu01")), again.is_complete) == (0, True)
+    assert (_exchange(again, Contents(tmp_path / "node", "gpu01", "run")), again.is_complete) == (0, True)
 
 
 def test_a_link_that_ends_again_and_again_brings_it_further(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_link_that_ends_again_and_again_brings_it_further(tmp_path: Path) -> N
     store, snapshot_id = _snapshot(tmp_path)
     shipment, total, links = Shipment(store, snapshot_id), 0, 0
     while not shipment.is_complete and links < 50:
-        total += _exchange(shipment, Contents(tmp_path / "node", "gpu01"), frames=1)
+        total += _exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"), frames=1)
         links += 1
     assert shipment.is_complete
     manifest = (store / f"{snapshot_id}.json").stat().st_size
@@ -70,7 +70,7 @@ def test_a_link_that_ends_again_and_again_brings_it_further(tmp_path: Path) -> N
 
 def test_wrong_bytes_are_asked_for_once_more(tmp_path: Path) -> None:
     """A content that does not have its hash is thrown away."""
-    node = Contents(tmp_path / "node", "gpu01")
+    node = Contents(tmp_path / "node", "gpu01", "run")
     sha256 = hashlib.sha256(b"right").hexdigest()
     node.need({"first": 0, "contents": [[sha256, 5, "object"]], "is_last": True})
     assert node.take(Frame(FrameKind.BLOB, b"wrong", 0)) == {"missing": [[0, 0]], "is_complete": False}
@@ -81,4 +81,4 @@ def test_wrong_bytes_are_asked_for_once_more(tmp_path: Path) -> None:
 def test_what_is_no_hash_names_no_file(tmp_path: Path, sha256: str) -> None:
     """A path in place of a hash breaks the link."""
     with pytest.raises(BrokenFrame):
-        Contents(tmp_path, "gpu01").need({"first": 0, "contents": [[sha256, 1, "object"]], "is_last": True})
+        Contents(tmp_path, "gpu01", "run").need({"first": 0, "contents": [[sha256, 1, "object"]], "is_last": True})
