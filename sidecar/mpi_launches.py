@@ -16,6 +16,7 @@ from sidecar.contract.layout import NodeLayout
 
 AGENT_PROGRAM = "scriptrun-launch"
 _HYDRA_LINE = "HYDRA_LAUNCH: "
+_HYDRA_FIRST_OPTION = " --control-port "
 _HYDRA_END = "HYDRA_LAUNCH_END"
 _AGENT_SCRIPT = """#!/bin/sh
 # Called by Open MPI as: scriptrun-launch NODE COMMAND...; the runner starts the command on that node.
@@ -42,7 +43,13 @@ def from_hydra(log: Path) -> Optional[List[List[str]]]:
         return None
     if _HYDRA_END not in lines:
         return None
-    return [shlex.split(line[len(_HYDRA_LINE) :]) for line in lines if line.startswith(_HYDRA_LINE)]
+    return [_proxy_argv(line[len(_HYDRA_LINE) :]) for line in lines if line.startswith(_HYDRA_LINE)]
+
+
+def _proxy_argv(command: str) -> List[str]:
+    """Hydra writes the proxy's path as it is; a blank in it would end the program's name."""
+    program, option, rest = command.partition(_HYDRA_FIRST_OPTION)
+    return [program, *shlex.split(option + rest)] if option else shlex.split(command)
 
 
 def from_agent(folder: Path, host_names: Sequence[str]) -> Optional[List[List[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from runner.launchers.placement import place
@@ -45,6 +46,11 @@ def network_variables(node: ReadyNode) -> dict[str, str]:
     if node.interface is None:
         return {}
     return dict.fromkeys(settings.SOCKET_INTERFACE, node.interface)
+
+
+def what_runs(request: RunRequest) -> str:
+    """The command as a person would type it, for a plan."""
+    return request.command or shlex.join([request.script or "", *request.arguments])
 
 
 def expands_variables(request: RunRequest) -> bool:

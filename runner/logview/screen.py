@@ -119,6 +119,7 @@ class Screen:
 
 def _columns() -> int:
     try:
-        return os.get_terminal_size().columns
+        # A terminal that does not know its size (a build machine's) says 0.
+        return os.get_terminal_size().columns or 80
     except OSError:
         return 80

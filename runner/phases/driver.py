@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.launchers import single, tensorflow, torch
+from runner.launchers.launch import what_runs
 from runner.launchers.placement import place
 from runner.phases.ending import wait_until_ended
 from runner.phases.phase import PhasePlan, RunContext, Stage
@@ -14,7 +15,7 @@ PHASE = "driver"
 
 def plan(context: RunContext) -> PhasePlan:
     """Which process runs on which node."""
-    what = context.request.command or " ".join([context.request.script or "", *context.request.arguments])
+    what = what_runs(context.request)
     return PhasePlan(
         phase=PHASE,
         lines=tuple(

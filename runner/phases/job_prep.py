@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import string
+
 from runner.errors import MachineError
 from runner.phases import meeting_place
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
-from sidecar.contract.orders import Verb
+from sidecar.contract.orders import NodePlan, Verb
 
 PHASE = "job prep"
 
@@ -16,8 +18,14 @@ def plan(context: RunContext) -> PhasePlan:
     for node in context.nodes:
         ports = f", reserve {node.port_count} ports" if node.port_count else ""
         mpi = ", find the MPI" if node.wants_mpi else ""
-        lines.append(f"{node.node_id}: lay out snapshot {node.snapshot_id[:12]}{ports}{mpi}")
+        lines.append(f"{node.node_id}: lay out {_snapshot(node)}{ports}{mpi}")
     return PhasePlan(phase=PHASE, lines=tuple(lines))
+
+
+def _snapshot(node: NodePlan) -> str:
+    """`snapshot 1a2b3c4d5e6f`; before one was taken, only that it will be."""
+    is_taken = all(letter in string.hexdigits for letter in node.snapshot_id)
+    return f"snapshot {node.snapshot_id[:12]}" if is_taken else "the snapshot"
 
 
 def run(context: RunContext, stage: Stage) -> None:
@@ -31,8 +39,13 @@ def run(context: RunContext, stage: Stage) -> None:
 
 
 def _wait_shipped(stage: Stage) -> None:
-    """Waits until every node that shares no folder with this machine has the snapshot."""
-    shipping = [node for node in stage.fleet if node.shipment is not None]
+    """Waits until every node that shares no folder with this machine has the snapshot.
+
+    Not for one that was prepared under an earlier controller: it may be out of reach now.
+    """
+    shipping = [
+        node for node in stage.fleet if node.shipment is not None and node.state.step(Verb.PREPARE.value) is None
+    ]
     stage.fleet.wait(
         lambda: (
             all(node.shipment is None or node.shipment.is_complete for node in shipping)

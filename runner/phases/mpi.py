@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.launchers import mpi
+from runner.launchers.launch import what_runs
 from runner.launchers.placement import place
 from runner.phases.ending import first_failed, wait_until_ended
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
@@ -19,7 +20,7 @@ PHASE = "mpi"
 def plan(context: RunContext) -> PhasePlan:
     """Which rank runs on which node."""
     lines = [f"{context.nodes[0].node_id}: the MPI launcher of the job's environment"]
-    what = context.request.command or " ".join([context.request.script or "", *context.request.arguments])
+    what = what_runs(context.request)
     for placement in place(context.request):
         node_id = context.nodes[placement.node_rank].node_id
         lines.append(f"{node_id}: {placement.name} runs {what} -> {placement.log}")
