@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from runner.errors import RunCanceledError, RunFailedError
 from runner.history.failure import how
@@ -17,6 +17,9 @@ from runner.logview.screen import Appearance
 from runner.logview.sources import Selection
 from sidecar.contract.layout import USER_OUTPUT_PREFIXES, RunLayout, WorkspaceLayout
 
+if TYPE_CHECKING:
+    from runner.transports.ssh.authentication import Secrets
+
 _POLL_S = 0.02
 # A controller that was killed is noticed this often by whoever follows.
 _CHECK_S = 1.0
@@ -26,8 +29,11 @@ _INTERRUPTED = 130
 class Watcher:
     """Tells whether the run has ended, says each new status once, and has a dead controller started again."""
 
-    def __init__(self, workspace: WorkspaceLayout, run_id: str, says: TextIO | None) -> None:
+    def __init__(
+        self, workspace: WorkspaceLayout, run_id: str, says: TextIO | None, secrets: Secrets | None = None
+    ) -> None:
         self._workspace = workspace
+        self._secrets = secrets
         self._run_id = run_id
         self._says = says
         self._watch = StatusWatch(workspace.run(run_id))
@@ -47,7 +53,7 @@ class Watcher:
             self._tell_lost(record)
             from runner.submission import resume_if_orphaned
 
-            if resume_if_orphaned(self._workspace, self._run_id) and self._says is not None:
+            if resume_if_orphaned(self._workspace, self._run_id, self._secrets) and self._says is not None:
                 self._says.write("The run had lost its controller; a new one has taken over.\n")
         return record.status.is_terminal
 
@@ -71,14 +77,21 @@ class Watcher:
         return self._watch.read()
 
 
-def follow(workspace: WorkspaceLayout, run_id: str, appearance: Appearance, *, is_quiet: bool) -> int:
+def follow(
+    workspace: WorkspaceLayout,
+    run_id: str,
+    appearance: Appearance,
+    *,
+    is_quiet: bool,
+    secrets: Secrets | None = None,
+) -> int:
     """Shows the run until it has ended; returns the exit code of the command. Ctrl-C leaves the run running.
 
     Quiet, the user's output goes to standard error and the record, as JSON, to standard output.
     """
     run = workspace.run(run_id)
     out: BinaryIO = sys.stderr.buffer if is_quiet else sys.stdout.buffer
-    watcher = Watcher(workspace, run_id, None if is_quiet else sys.stderr)
+    watcher = Watcher(workspace, run_id, None if is_quiet else sys.stderr, secrets)
     try:
         stream(run, out, watcher, appearance)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import wiring
 from runner.errors import ConfigError, MachineError, UsageError, WorkspaceError
-from runner.history.run_record import RunRecord, iso_utc, write_record
+from runner.history.run_record import RunRecord, iso_utc, read_record, write_record
 from runner.history.status import RunStatus
 from runner.store import workspace as workspaces
 from sidecar.contract import lock, settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.phases.phase import RunContext
     from runner.spec.request import EnvironmentSpec, RunRequest
     from runner.store.snapshots import Snapshot
+    from runner.transports.ssh.authentication import Secrets
 
 # Longer than the wait of any launcher is no grace but a hang; 5 s keeps a teardown within 10 s.
 _DEFAULT_STOP_GRACE_S = 5.0
@@ -74,9 +75,11 @@ def submit(
     environ: Mapping[str, str],
     tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
+    secrets: Secrets | None = None,
 ) -> RunRecord:
     """Starts a run and returns its record once a controller has it. Nothing is created where the request is wrong.
 
+    `secrets` are for logins and go nowhere but into the controller's memory; the record says only that there are some.
     Raises UsageError, SnapshotError, WorkspaceError or MachineError; killed at any moment it has either created no
     run, or one that `runner attach` starts.
     """
@@ -90,8 +93,10 @@ def submit(
         record = _renamed(record, run_id, workspace)
     if tags:
         record = _tagged(record, tags)
+    if secrets is not None:
+        record = with_secrets(record, secrets)
     run = _create_folder(workspace, record)
-    hand_over(workspace, record.run_id, run)
+    hand_over(workspace, record.run_id, run, secrets)
     return record
 
 
@@ -265,9 +270,9 @@ def _sweep(runs: Path) -> None:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout) -> None:
+def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout, secrets: Secrets | None = None) -> None:
     """Starts a controller and waits until it holds the run. Raises MachineError where none could be started."""
-    process = wiring.start_controller(workspace, run_id)
+    process = wiring.start_controller(workspace, run_id, secrets)
     deadline = time.monotonic() + _HANDOVER_LIMIT_S
     while time.monotonic() < deadline:
         if lock.holder(run.controller_lock) is not None:
@@ -284,15 +289,35 @@ def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout) -> None:
         )
 
 
-def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str) -> bool:
-    """Starts a controller for a run that should have one and has none; says whether it did."""
-    from runner.history.run_record import read_record
+def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str, secrets: Secrets | None = None) -> bool:
+    """Starts a controller for a run that should have one and has none; says whether it did.
 
+    Not without the secrets that the run needs: it could log in nowhere.
+    """
     run = workspace.run(run_id)
-    if read_record(run).status.is_terminal or lock.holder(run.controller_lock) is not None:
+    record = read_record(run)
+    if record.status.is_terminal or lock.holder(run.controller_lock) is not None:
         return False
-    hand_over(workspace, run_id, run)
+    if needed_secrets(record) and secrets is None:
+        return False
+    hand_over(workspace, run_id, run, secrets)
     return True
+
+
+def needed_secrets(record: RunRecord) -> list[str]:
+    """Which secrets ("password", "passphrase") a controller of the run must be given by a person."""
+    return list((record.extra.get("settings") or {}).get("secrets") or ())
+
+
+def with_secrets(record: RunRecord, secrets: Secrets) -> RunRecord:
+    """The record that says which secrets the run's controllers need, and nothing of the secrets themselves."""
+    import dataclasses
+
+    from runner.transports.ssh.handing import kinds
+
+    chosen = dict(record.extra.get("settings") or {})
+    chosen["secrets"] = sorted({*needed_secrets(record), *kinds(secrets)})
+    return dataclasses.replace(record, extra={**record.extra, "settings": chosen})
 
 
 def dry_context(request: RunRequest, workspace: WorkspaceLayout, *, environ: Mapping[str, str]) -> RunContext:

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from runner.phases.phase import RunContext
     from runner.spec.compute import SshTarget
     from runner.spec.request import RunRequest
+    from runner.transports.ssh.authentication import Secrets
     from runner.transports.ssh.ssh import SshAccess
     from sidecar.contract.orders import NodePlan
 
 _LOOPBACK = "127.0.0.1"
+# The option by which a controller knows that secrets wait on its standard input.
+SECRETS_ON_STDIN = "--secrets-on-stdin"
 
 
 def utc_now() -> datetime:
@@ -78,7 +81,10 @@ def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
 def check_target(request: RunRequest) -> None:
     """Raises MachineError where this version cannot run on what the request names."""
     if request.docker.use_docker:
-        raise MachineError("jobs in Docker cannot be run yet", hint="docker_runtime_config: {use_docker: false}")
+        raise MachineError(
+            "jobs in Docker cannot be run yet",
+            hint="use_docker: false under docker_runtime_config, and enabled: false under environment.docker",
+        )
 
 
 def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunRequest, rank: int) -> NodePlan:
@@ -116,27 +122,41 @@ def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunReques
     )
 
 
-def start_controller(workspace: WorkspaceLayout, run_id: str) -> subprocess.Popen[bytes]:
-    """Starts a controller in a session of its own: closing the terminal, or Ctrl-C, does not reach it."""
+def start_controller(
+    workspace: WorkspaceLayout, run_id: str, secrets: Secrets | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a controller in a session of its own: closing the terminal, or Ctrl-C, does not reach it.
+
+    `secrets` go through a pipe, to be read with `run_controller`.
+    """
     run = workspace.run(run_id)
     environ = {**os.environ, settings.WORKSPACE: str(workspace.root)}
     with open(run.controller_log, "ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "runner", "controller", run_id],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", "controller", run_id, *([] if secrets is None else [SECRETS_ON_STDIN])],
             cwd=bundle_folder(),
             env=environ,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if secrets is None else subprocess.PIPE,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    if process.stdin is not None and secrets is not None:
+        from runner.transports.ssh.handing import write_secrets
+
+        write_secrets(process.stdin, secrets)
+    return process
 
 
-def run_controller(workspace: WorkspaceLayout, run_id: str) -> bool:
-    """Takes the run to its end in this process; False where another controller has it."""
+def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool = False) -> bool:
+    """Takes the run to its end in this process; False where another controller has it.
+
+    `has_secrets`: what logins need is read from standard input first.
+    """
     from runner.nodes.fleet import Fleet
 
     run = workspace.run(run_id)
+    secrets = _read_secrets() if has_secrets else None
     held = lock.take(run.controller_lock)
     if held is None:
         return False
@@ -147,7 +167,7 @@ def run_controller(workspace: WorkspaceLayout, run_id: str) -> bool:
         return True
     context = make_context(workspace, record)
     fleet = Fleet()
-    _attach_nodes(fleet, workspace, context)
+    _attach_nodes(fleet, workspace, context, secrets)
     _listen_to_bell(run.controller_bell, fleet.notify)
     try:
         _drive(context, fleet)
@@ -173,13 +193,19 @@ def _drive(context: RunContext, fleet: Fleet) -> None:
             time.sleep(DISK_PAUSE_S)
 
 
-def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext) -> None:
+def _read_secrets() -> Secrets:
+    from runner.transports.ssh.handing import read_secrets
+
+    return read_secrets(sys.stdin.buffer)
+
+
+def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext, secrets: Secrets | None) -> None:
     from runner.nodes.claims import Claims
     from runner.spec.compute import LocalTarget
 
     claims = Claims(context.run, context.nodes[0].node_id)
     target = context.request.compute_target
-    access = None if isinstance(target, LocalTarget) else make_access(workspace, target)
+    access = None if isinstance(target, LocalTarget) else make_access(workspace, target, secrets)
     nodes = []
     for plan in context.nodes:
         context.run.node_events(plan.node_id).parent.mkdir(parents=True, exist_ok=True)
@@ -229,14 +255,16 @@ def _ssh_node(
         delivery=Delivery(context.run, plan.node_id, intake),
         shipment=Shipment(workspace.snapshots, plan.snapshot_id),
         contact_file=context.run.node_contact(plan.node_id),
+        clock_file=context.run.node_clock(plan.node_id),
     )
 
 
-def make_access(workspace: WorkspaceLayout, target: SshTarget) -> SshAccess:
+def make_access(workspace: WorkspaceLayout, target: SshTarget, secrets: Secrets | None = None) -> SshAccess:
     """How the machines of `target` are reached: as the person's own ssh would, and with the workspace's host keys."""
+    from runner.transports.ssh.authentication import NO_SECRETS
     from runner.transports.ssh.ssh import ssh_access
 
-    return ssh_access(target, workspace, os.environ)
+    return ssh_access(target, workspace, os.environ, secrets=secrets or NO_SECRETS)
 
 
 def _listen_to_bell(path: Path, ring: Callable[[], None]) -> None:

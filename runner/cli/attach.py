@@ -5,22 +5,37 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+
+from runner.cli.secrets import given_secrets, secret_options
+from runner.errors import UsageError
 
 
 @click.command("attach")
 @click.argument("run")
-def command(run: str) -> None:
-    """Follow RUN to its end; start its controller again if that was killed."""
+@secret_options
+def command(run: str, **options: Any) -> None:
+    """Follow RUN to its end; start its controller again if that was killed.
+
+    With a password or a passphrase, a controller that has it takes over.
+    """
     from runner import following
-    from runner.cli.resume import resume_if_orphaned
+    from runner.cli.resume import missing_secrets, resume_if_orphaned
     from runner.cli.tty import appearance_of
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 
     workspace = find_workspace(os.environ, Path.cwd())
     run_id = resolve(workspace, run)
+    secrets = given_secrets(options)
+    if secrets is not None:
+        from runner.takeover import take_over
+
+        take_over(workspace, run_id, secrets)
+    elif (wish := missing_secrets(workspace.run(run_id), run_id)) is not None:
+        raise UsageError(wish)
     resume_if_orphaned(workspace, run_id)
     click.echo(f"RunId: {run_id}")
-    sys.exit(following.follow(workspace, run_id, appearance_of(sys.stdout), is_quiet=False))
+    sys.exit(following.follow(workspace, run_id, appearance_of(sys.stdout), is_quiet=False, secrets=secrets))

@@ -10,23 +10,36 @@ from typing import Any
 
 import click
 
+from runner.cli.secrets import given_secrets, secret_options
+from runner.errors import UsageError
+
 
 @click.command("cancel")
 @click.argument("run")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the census.")
 @click.option("--abandon", is_flag=True, help="Do not wait for nodes that are out of reach.")
-def command(run: str, output: str, *, abandon: bool) -> None:
+@secret_options
+def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
     """Stop RUN on every node: TERM, grace, KILL; then count what is left.
 
     On a node that is out of reach it is stopped as soon as the node answers, unless the run is abandoned: then what
     runs there goes on by itself.
     """
     from runner import cancellation
+    from runner.cli.resume import missing_secrets
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 
     workspace = find_workspace(os.environ, Path.cwd())
     run_id = resolve(workspace, run)
+    secrets = given_secrets(options)
+    if secrets is not None:
+        from runner.takeover import take_over
+
+        take_over(workspace, run_id, secrets)
+    elif (wish := missing_secrets(workspace.run(run_id), run_id)) is not None:
+        cancellation.request_cancel(workspace, run_id)
+        raise UsageError(f"{wish.replace('runner attach', 'runner cancel')}. It is canceled then")
     record = cancellation.cancel(workspace, run_id, is_abandoning=abandon)
     if output == "json":
         click.echo(json.dumps({"run_id": run_id, "status": record.status.value, "census": record.census}, indent=1))

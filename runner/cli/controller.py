@@ -10,9 +10,10 @@ import click
 
 @click.command("controller", hidden=True)
 @click.argument("run_id")
-def command(run_id: str) -> None:
+@click.option("--secrets-on-stdin", "has_secrets", is_flag=True, help="What logins need is read first.")
+def command(run_id: str, *, has_secrets: bool) -> None:
     """Take a run to its end. Started in the background by submit and attach."""
     from runner import wiring
     from runner.store.workspace import find_workspace
 
-    wiring.run_controller(find_workspace(os.environ, Path.cwd()), run_id)
+    wiring.run_controller(find_workspace(os.environ, Path.cwd()), run_id, has_secrets=has_secrets)

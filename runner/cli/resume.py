@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sidecar.contract.layout import WorkspaceLayout
+from sidecar.contract.layout import RunLayout, WorkspaceLayout
 
 
 def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str) -> None:
@@ -20,3 +20,24 @@ def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str) -> None:
 
     if submission.resume_if_orphaned(workspace, run_id):
         sys.stderr.write(f"run {run_id} had lost its controller; a new one has taken over\n")
+        return
+    wish = missing_secrets(workspace.run(run_id), run_id)
+    if wish is not None:
+        sys.stderr.write(f"runner: {wish}\n")
+
+
+def missing_secrets(run: RunLayout, run_id: str) -> str | None:
+    """A sentence for a run that waits for a person's password; None for one that has what it needs."""
+    from runner.history.run_record import read_record
+    from runner.submission import needed_secrets
+    from sidecar.contract import lock
+
+    record = read_record(run)
+    needed = needed_secrets(record)
+    if not needed or record.status.is_terminal or lock.holder(run.controller_lock) is not None:
+        return None
+    options = " ".join(f"--ask-{name}" for name in needed)
+    return (
+        f"nobody controls run {run_id}: a new controller needs the {' and the '.join(needed)}; the processes go on, "
+        f"but nothing of them is seen here until: runner attach {options} {run_id}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -44,3 +44,10 @@ def _read(name: str, *, is_asked: bool, descriptor: int | None) -> Secret | None
     if descriptor is not None:
         return read_secret(descriptor)
     return ask_secret(name) if is_asked else None
+
+
+def given_secrets(options: Mapping[str, Any]) -> Secrets | None:
+    """As `read_secrets`, or None where no option asks for any."""
+    if not any(value is not None and value is not False for value in options.values()):
+        return None
+    return read_secrets(**options)

@@ -91,7 +91,7 @@ def describe(
         yield from _clocks(record.failure)
         yield ""
     yield f"folder     {layout.root}"
-    for number, suggestion in enumerate(_next(record)):
+    for number, suggestion in enumerate([*_logins(layout, record, lost), *_next(record)]):
         yield f"{'next' if number == 0 else '':<10} {suggestion}"
 
 
@@ -167,6 +167,15 @@ def _others(others: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for outcome, names in by_outcome.items():
         why = " because of it" if outcome == "stopped" else ""
         yield f"  others   {_safe(', '.join(names))} {outcome}{why}"
+
+
+def _logins(layout: RunLayout, record: RunRecord, lost: Mapping[str, LostContact]) -> list[str]:
+    """How to give a password to a run that waits for one, or is refused for want of one."""
+    from runner.cli.resume import missing_secrets
+
+    is_refused = any("refused the login" in contact.problem for contact in lost.values())
+    is_waiting = missing_secrets(layout, record.run_id) is not None
+    return [f"runner attach --ask-password {record.run_id}"] if is_refused or is_waiting else []
 
 
 def _next(record: RunRecord) -> list[str]:

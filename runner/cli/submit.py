@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from runner.cli.secrets import given_secrets, secret_options
+from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.history.run_record import RunRecord
     from runner.spec.request import RunRequest
+    from runner.transports.ssh.authentication import Secrets
     from sidecar.contract.layout import WorkspaceLayout
 
 
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--show-output", is_flag=True, help="Follow the run to its end. Ctrl-C leaves it running.")
 @click.option("--dry-run", is_flag=True, help="Print what every phase would do, and start nothing.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the result.")
+@secret_options
 def command(
     config: Path,
     script_arguments: tuple[str, ...],
@@ -31,6 +37,7 @@ def command(
     show_output: bool,
     dry_run: bool,
     output: str,
+    **options: Any,
 ) -> None:
     """Start a run of the script that CONFIG describes.
 
@@ -50,14 +57,26 @@ def command(
         return
     from runner import submission
 
-    record = submission.submit(request, workspace, environ=os.environ)
+    secrets = _secrets_for(request, options)
+    record = submission.submit(request, workspace, environ=os.environ, secrets=secrets)
     _print_handed_over(workspace, record, output, is_followed=show_output)
     if show_output:
         from runner import following
         from runner.cli.tty import appearance_of
 
         screen = sys.stderr if output == "json" else sys.stdout
-        sys.exit(following.follow(workspace, record.run_id, appearance_of(screen), is_quiet=output == "json"))
+        look, is_quiet = appearance_of(screen), output == "json"
+        sys.exit(following.follow(workspace, record.run_id, look, is_quiet=is_quiet, secrets=secrets))
+
+
+def _secrets_for(request: RunRequest, options: Mapping[str, Any]) -> Secrets | None:
+    """What the options give, where there is a login that could need it. Raises UsageError elsewhere."""
+    from runner.spec.compute import LocalTarget
+
+    secrets = given_secrets(options)
+    if secrets is not None and isinstance(request.compute_target, LocalTarget):
+        raise UsageError("the run stays on this machine: it needs no password")
+    return secrets
 
 
 def _print_plans(workspace: WorkspaceLayout, request: RunRequest, output: str) -> None:

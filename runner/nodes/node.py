@@ -141,7 +141,8 @@ class Node:
                 link = self._transport.connect()
             except MachineError as error:
                 self.problem = error
-                if error.is_final and self.hello is None:
+                # Of a node that has the run already, nothing is final: it is out of reach until a person helps.
+                if error.is_final and self.hello is None and not self.is_reached:
                     self.refusal = error.message
             else:
                 if self._talk(link):

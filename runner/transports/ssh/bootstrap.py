@@ -33,7 +33,7 @@ _PLACES = (
 # on the PATH may be a slow shim.
 _SCRIPT = (
     "for p in {candidates}; do "
-    'q=$(command -v "$p") || continue; '
+    'q=$(command -v "$p") && [ -x "$q" ] || continue; '
     'case $(readlink -f "$q") in '
     "*/python3.9|*/python3.1[0-9]) ;; "
     '*) r=$("$q" -sSE -c "import sys;sys.version_info<(3,9)or print(sys.executable)" 2>/dev/null); '
