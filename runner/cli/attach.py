@@ -24,17 +24,19 @@ def command(run: str, **options: Any) -> None:
     from runner import following
     from runner.cli.resume import missing_secrets, resume_if_orphaned
     from runner.cli.tty import appearance_of
+    from runner.history.run_record import read_record
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 
     workspace = find_workspace(os.environ, Path.cwd())
     run_id = resolve(workspace, run)
+    run_layout = workspace.run(run_id)
     secrets = given_secrets(options)
     if secrets is not None:
         from runner.takeover import take_over
 
         take_over(workspace, run_id, secrets)
-    elif (wish := missing_secrets(workspace.run(run_id), run_id)) is not None:
+    elif (wish := missing_secrets(run_layout, read_record(run_layout))) is not None:
         raise UsageError(wish)
     resume_if_orphaned(workspace, run_id)
     click.echo(f"RunId: {run_id}")

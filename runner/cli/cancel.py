@@ -27,17 +27,19 @@ def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
     """
     from runner import cancellation
     from runner.cli.resume import missing_secrets
+    from runner.history.run_record import read_record
     from runner.store.run_lookup import resolve
     from runner.store.workspace import find_workspace
 
     workspace = find_workspace(os.environ, Path.cwd())
     run_id = resolve(workspace, run)
+    run_layout = workspace.run(run_id)
     secrets = given_secrets(options)
     if secrets is not None:
         from runner.takeover import take_over
 
         take_over(workspace, run_id, secrets)
-    elif (wish := missing_secrets(workspace.run(run_id), run_id)) is not None:
+    elif (wish := missing_secrets(run_layout, read_record(run_layout))) is not None:
         cancellation.request_cancel(workspace, run_id)
         raise UsageError(f"{wish.replace('runner attach', 'runner cancel')}. It is canceled then")
     record = cancellation.cancel(workspace, run_id, is_abandoning=abandon)

@@ -174,7 +174,7 @@ def _logins(layout: RunLayout, record: RunRecord, lost: Mapping[str, LostContact
     from runner.cli.resume import missing_secrets
 
     is_refused = any("refused the login" in contact.problem for contact in lost.values())
-    is_waiting = missing_secrets(layout, record.run_id) is not None
+    is_waiting = missing_secrets(layout, record) is not None
     return [f"runner attach --ask-password {record.run_id}"] if is_refused or is_waiting else []
 
 
