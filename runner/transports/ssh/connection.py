@@ -82,7 +82,7 @@ class Connection:
         from paramiko.ssh_exception import ChannelException, SSHException
 
         try:
-            return self._wires[-1].open_session(window_size=WINDOW_BYTES, timeout=timeout_s)
+            return self._wires[-1].session(window_bytes=WINDOW_BYTES, timeout_s=timeout_s)
         except ChannelException as error:
             raise MachineError(f"{self.hop.subject}: the server allows no session: {error.text}") from error
         except (SSHException, OSError, EOFError) as error:

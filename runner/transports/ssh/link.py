@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from runner.errors import MachineError
@@ -13,12 +14,14 @@ if TYPE_CHECKING:
 
     from runner.transports.ssh.connection import Connection
 
-# paramiko moves its whole backlog at every read: small reads of a large backlog are slow (measured).
+# Larger: more of it is copied out of the cold. Smaller: more turns of the interpreter.
 _PIECE_BYTES = 256 * 1024
 _STDERR_KEPT_BYTES = 8 * 1024
 # How often standard error is emptied while nothing arrives, and while it floods; a full one would stop the other side.
 _LOOK_S = 1.0
 _FLOOD_LOOK_S = 0.02
+# A server that says the end of the output, and then nothing more, does not keep us for longer.
+_STATUS_LIMIT_S = 2.0
 # `write` hands over at most this much at once, so that a deadline is looked at between two pieces.
 _WRITE_BYTES = 32 * 1024
 
@@ -29,7 +32,10 @@ class Pipe:
     def __init__(self, channel: Channel, subject: str) -> None:
         self._channel = channel
         self._subject = subject
-        self._buffer = bytearray()
+        # What was received, of the first piece only what lies behind `_used`; joined once, when it is read.
+        self._pieces: deque[bytes] = deque()
+        self._used = 0
+        self._size = 0
         self._stderr = bytearray()
 
     def execute(self, command: str, deadline: float) -> None:
@@ -44,20 +50,25 @@ class Pipe:
 
     def read(self, size: int, limit_s: float | None) -> bytes:
         """`size` bytes, or fewer at the end. Raises TimeoutError where nothing at all arrives for `limit_s`."""
-        while len(self._buffer) < size:
+        while self._size < size:
             deadline = None if limit_s is None else time.monotonic() + limit_s
             if not self._fill(deadline):
                 break
-        return self._take(size)
+        return self._take(min(size, self._size))
 
     def read_line(self, limit_bytes: int, deadline: float) -> bytes:
         """Up to and with the next newline; without one at the end, or at the limit. Raises TimeoutError."""
         searched = 0
-        while (found := self._buffer.find(b"\n", searched)) < 0 and len(self._buffer) < limit_bytes:
-            searched = len(self._buffer)
+        while True:
+            content = self._take(self._size)
+            self._pieces.append(content)
+            self._size = len(content)
+            found = content.find(b"\n", searched)
+            if found >= 0 or self._size >= limit_bytes:
+                return self._take(found + 1 if found >= 0 else limit_bytes)
+            searched = self._size
             if not self._fill(deadline):
-                return self._take(len(self._buffer))
-        return self._take(found + 1 if found >= 0 else limit_bytes)
+                return self._take(self._size)
 
     def _fill(self, deadline: float | None) -> bool:
         """Waits for bytes; False at the end. Raises TimeoutError at the deadline."""
@@ -71,14 +82,25 @@ class Pipe:
                 piece = self._channel.recv(_PIECE_BYTES)
             except TimeoutError:
                 continue
-            self._buffer += piece
+            if piece:
+                self._pieces.append(piece)
+                self._size += len(piece)
             return bool(piece)
 
     def _take(self, size: int) -> bytes:
-        with memoryview(self._buffer) as view:
-            taken = bytes(view[:size])
-        del self._buffer[: len(taken)]
-        return taken
+        """The first `size` bytes of what is there."""
+        self._size -= size
+        taken: list[bytes | memoryview] = []
+        while size:
+            piece = memoryview(self._pieces[0])[self._used :]
+            taken.append(piece[:size])
+            if size < len(piece):
+                self._used += size
+                break
+            size -= len(piece)
+            self._used = 0
+            self._pieces.popleft()
+        return b"".join(taken)
 
     def write(self, content: bytes, deadline: float | None = None) -> None:
         """Writes it all. Raises OSError where the channel is closed, TimeoutError at the deadline."""
@@ -114,7 +136,8 @@ class Pipe:
 
     def exit_status(self) -> int | None:
         """The exit status of the command, once the channel has ended; None where the connection ended before it."""
-        status = self._channel.exit_status if self._channel.exit_status_ready() else -1
+        # It comes just behind the end of the output, if at all; a connection that ends sets the event too.
+        status = self._channel.exit_status if self._channel.status_event.wait(_STATUS_LIMIT_S) else -1
         return None if status < 0 else status
 
     def close(self) -> None:

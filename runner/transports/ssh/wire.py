@@ -1,6 +1,6 @@
 """paramiko's transport as the runner uses it: fast ciphers first, weak ones off, few wake-ups, its last words kept.
 
-The only module that subclasses paramiko; it is imported when a connection is made, never at start.
+With pieces.py the only module that subclasses paramiko; imported when a connection is made, never at start.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import paramiko
 from paramiko.ssh_exception import SSHException
 
 from runner.transports.ssh.known_hosts import HostKey
+from runner.transports.ssh.pieces import Pieces
 from runner.transports.ssh.sockets import PromptSocket
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,13 @@ class Wire(paramiko.Transport):
         if not self.is_active():
             raise self.get_exception() or SSHException("it hung up")
         return True
+
+    def session(self, *, window_bytes: int, timeout_s: float) -> paramiko.Channel:
+        """A channel that a command can be run in. Raises what paramiko raises."""
+        channel = self.open_session(window_size=window_bytes, timeout=timeout_s)
+        # Nothing arrives before a command runs, so the old buffer is empty.
+        channel.in_buffer = Pieces()  # type: ignore[assignment]  # the same methods, nothing of its inside
+        return channel
 
     def calm_down(self) -> None:
         """Lets acknowledgements be collected."""
