@@ -14,13 +14,16 @@ connection that breaks leaves a prefix that the next one goes on from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
-from typing import Any, Dict, NoReturn, Optional
+
+# Where the sidecar is there already, importing is most of what a landing costs: typing is left to those who check
+# types, and what only a fresh bundle needs is imported there.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, NoReturn, Optional
 
 # The same as in runner/transports/ssh/landing.py; whatever a shell printed before it is no word of ours.
 MARKER = "@scriptrun-landing "
@@ -115,6 +118,8 @@ def _take_in(request: Dict[str, Any], work: str, bundle: str) -> None:
 
 def _receive(request: Dict[str, Any], partial: str, answer: Dict[str, Any]) -> bool:
     """Brings `partial` to its full size; False, and it is gone, where its content is not what was announced."""
+    import hashlib
+
     size = int(request["size"])
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -147,6 +152,7 @@ def _receive(request: Dict[str, Any], partial: str, answer: Dict[str, Any]) -> b
 
 def _unpack(request: Dict[str, Any], partial: str, bundle: str) -> None:
     """Lays the bundle out beside its place and renames it there: the folder is never seen half full."""
+    import shutil
     import zipfile
 
     fresh = f"{bundle}.{os.getpid()}-{os.urandom(4).hex()}.new"
@@ -166,6 +172,8 @@ def _unpack(request: Dict[str, Any], partial: str, bundle: str) -> None:
 
 
 def _put_in_place(fresh: str, bundle: str, manifest: str) -> None:
+    import shutil
+
     for _ in range(3):
         try:
             os.rename(fresh, bundle)

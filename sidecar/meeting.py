@@ -6,7 +6,6 @@ machines have (docker0's 172.17.0.1, 127.0.1.1) leads back to the one who tries,
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import errno
 import fcntl
@@ -69,11 +68,14 @@ def meet(peers: Sequence[Mapping[str, Any]], own: Sequence[Address]) -> Dict[str
 
     A peer is {"node_id", "addresses": [text], "port"}. An address that this node has as well is not tried.
     """
+    # Not at the top: it brings logging and more, a third of a supervisor's start, and most runs have one node.
+    from concurrent.futures import ThreadPoolExecutor
+
     mine = {address.ip for address in own}
     tries = [(peer, ip) for peer in peers for ip in peer["addresses"]]
     reached: Dict[str, List[str]] = {str(peer["node_id"]): [] for peer in peers}
     failed: Dict[str, Dict[str, str]] = {str(peer["node_id"]): {} for peer in peers}
-    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         results = pool.map(lambda one: _try(one[1], int(one[0]["port"]), mine), tries)
         for (peer, ip), problem in zip(tries, results):
             if problem is None:
