@@ -28,6 +28,12 @@ class LocalLink:
         self.notes: tuple[str, ...] = ()
         self.address: str | None = None
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the agent, once the link is closed; None where a signal ended it."""
+        code = self._process.returncode
+        return code if code is not None and code >= 0 else None
+
     def close(self) -> None:
         """Closes the pipes; the agent ends at their end, or is killed."""
         with contextlib.suppress(OSError):

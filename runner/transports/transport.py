@@ -41,6 +41,10 @@ class Link(Protocol):
     def address(self) -> str | None:
         """The node's numeric address as it was reached from here; None on this machine."""
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the agent ended by itself, once the link is closed; None where it was killed, or the way to it broke."""
+
     def close(self) -> None:
         """Ends the connection and whatever serves it; the node's supervisor and processes go on."""
 

@@ -87,6 +87,11 @@ def _tree(folder: Path) -> set[str]:
 class _Pipe:
     """A link whose other end is the test."""
 
+    silence_limit_s: float | None = None
+    notes: tuple[str, ...] = ()
+    address: str | None = None
+    exit_code: int | None = None
+
     def __init__(self) -> None:
         ours, self.theirs = socket.socketpair()
         self.incoming: BinaryIO = ours.makefile("rb")

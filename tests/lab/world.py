@@ -95,10 +95,14 @@ def world_steps(
         steps += bind_steps(str(folder / "etc" / name), f"{root}/etc/{name}")
     for masked in hidden:
         inside = Path(f"{system}{masked}")
-        if inside.exists():
+        if inside.exists() and not masked.startswith(_OWN_FOLDERS):
             mask = "lab-nothing" if inside.is_dir() else "lab-empty"
             steps += bind_steps(f"{root}/run/{mask}", f"{root}{masked}", "ro")
     return steps
+
+
+# A host has these for itself: whatever this machine has there is not seen from it anyway.
+_OWN_FOLDERS = ("/tmp/", "/var/tmp/", "/home/", "/run/")
 
 
 def hosts_file(own: str, addresses: dict[str, str], *, has_loopback_name: bool) -> str:

@@ -201,6 +201,11 @@ class SshLink:
         """What the part wrote to standard error, or what the server said when it hung up; for a message."""
         return self.pipe.stderr_tail.decode("utf-8", "replace").strip() or self._connection.last_words
 
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the agent; None where the connection ended before it."""
+        return self.pipe.exit_status()
+
     def close(self) -> None:
         """Ends the connection; the node's supervisor and processes go on."""
         self._connection.close()
