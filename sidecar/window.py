@@ -44,8 +44,9 @@ class Window:
         self._under_way.append((self._sent, self._clock()))
 
     def acknowledged(self, total: int) -> None:
-        """The other side has taken `total` bytes since the link began."""
-        if not self._acknowledged < total <= self._sent:
+        """The other side has taken `total` bytes since the link began; it may have got some of them twice."""
+        total = min(total, self._sent)
+        if total <= self._acknowledged:
             return
         was_full = self._sent - self._acknowledged >= self._limit // 2
         self._acknowledged = total

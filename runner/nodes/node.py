@@ -26,6 +26,7 @@ from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
+_IDLE_PAUSE_S = 0.5
 # An agent answers a ping every two seconds. Shorter, and a slow link or a busy node is taken for a dead one.
 _SILENCE_LIMIT_S = 8.0
 # How long a node's bytes wait in the network before the disk here is tried again.
@@ -145,15 +146,20 @@ class Node:
                 if error.is_final and self.hello is None and not self.is_reached:
                     self.refusal = error.message
             else:
+                known, is_mute = self._length + len(self._accepted), False
                 if self._talk(link):
-                    pause_s = _FIRST_PAUSE_S
+                    # A link that brought nothing will hardly bring more at once: no storm of them.
+                    pause_s = _FIRST_PAUSE_S if self._count_kept() > known else min(pause_s, _IDLE_PAUSE_S)
                     self.mute_link_count = 0
                 else:
-                    self.mute_link_count += 1
                     self.problem = self.problem or MachineError(
                         f"{self.node_id}: its agent ended before it said anything"
                     )
+                    is_mute = True
                 link.close()
+                # One that somebody killed, or that the network took, may well speak the next time.
+                if is_mute and link.exit_code is not None:
+                    self.mute_link_count += 1
             if self._is_over():
                 break
             self._note_lost()
@@ -180,6 +186,10 @@ class Node:
         """Whether nothing more is to be said to the node."""
         return self.is_removed or self._is_closing.is_set()
 
+    def _count_kept(self) -> int:
+        """A number that is larger after a link that brought something."""
+        return self._length + len(self._accepted) + (self.intake.taken_bytes if self.intake is not None else 0)
+
     def _talk(self, link: Link) -> bool:
         """Serves one link to its end; says whether the node had answered at all."""
         has_answered = False
@@ -200,7 +210,7 @@ class Node:
                     self._take(frame, outbox)
                 if frame.kind is not FrameKind.DATA or frame.stream == EVENTS_STREAM:
                     self._on_change()
-        except (BrokenFrame, OSError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # The door of this thread; and what came from a node is anybody's.
             self.problem = MachineError(f"{self.node_id}: the link broke: {error}")
         finally:
             with self._guard:
@@ -244,6 +254,7 @@ class Node:
             self.refusal = str(frame.body["message"])
             self.problem = MachineError(f"{self.node_id}: {self.refusal}")
         elif frame.kind is FrameKind.PONG:
+            outbox.answered(frame.body)
             self._measure_clock(frame.body)
         elif frame.kind is FrameKind.LACK and self.shipment is not None:
             outbox.ship(self.shipment.take_answer(frame.body))

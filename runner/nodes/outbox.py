@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from runner.nodes.pace import Pace
 from runner.transports.transport import Link
 from sidecar.contract.frames import Frame, FrameKind, encode, json_frame
 
@@ -20,6 +22,9 @@ _FIRST_PING_S = 0.3
 # Acknowledgements this close together would take the interpreter from whoever keeps the bytes; at 4 MiB under way and
 # 500 MB/s the node still never waits for one.
 _ACKNOWLEDGE_S = 0.004
+# A ping that is not answered for so long will not be: the link is dead, or choked with bytes of a moment when it was
+# faster. The next one begins with little under way. Shorter, and a slow line never gets anything through.
+_ANSWER_LIMIT_S = 30.0
 
 
 class Outbox:
@@ -33,6 +38,8 @@ class Outbox:
         self._bulk: deque[Iterator[Frame]] = deque()
         self._acknowledged: int | None = None
         self._next_acknowledgement = 0.0
+        self._pace = Pace()
+        self._heard_at = time.monotonic()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
         self._thread.start()
@@ -55,6 +62,13 @@ class Outbox:
         """Sends `frames` while nothing else is to be sent, after those that were given before."""
         with self._news:
             self._bulk.append(frames)
+            self._news.notify()
+
+    def answered(self, pong: Mapping[str, Any]) -> None:
+        """The node's answer to a ping has come."""
+        with self._news:
+            self._heard_at = time.monotonic()
+            self._pace.answered(pong.get("sent_monotonic_ns"))
             self._news.notify()
 
     def close(self) -> None:
@@ -87,10 +101,9 @@ class Outbox:
                     total, self._acknowledged = self._acknowledged, None
                     self._next_acknowledgement = now + _ACKNOWLEDGE_S
                     return Frame(FrameKind.ACK, b"", offset=total)
-                if next_ping is not None and now >= next_ping:
-                    sent = {"sent_ns": time.time_ns(), "sent_monotonic_ns": time.monotonic_ns()}
-                    return json_frame(FrameKind.PING, sent)
-                if not self._bulk:
+                if next_ping is not None and (now >= next_ping or self._pace.is_ping_due):
+                    return self._ping(now)
+                if not self._bulk or (self._pings and not self._pace.may_send):
                     due = [] if next_ping is None else [next_ping - now]
                     if self._acknowledged is not None:
                         due.append(self._next_acknowledgement - now)
@@ -98,7 +111,15 @@ class Outbox:
                     continue
                 bulk = self._bulk[0]
             frame = next(bulk, None)  # Reads a file: not under the lock.
-            if frame is not None:
-                return frame
             with self._news:
+                if frame is not None:
+                    self._pace.sent(len(frame.payload))
+                    return frame
                 self._bulk.popleft()
+
+    def _ping(self, now: float) -> Frame:
+        if now - self._heard_at > _ANSWER_LIMIT_S:
+            raise TimeoutError("the node does not answer")
+        mark = time.monotonic_ns()
+        self._pace.asked(mark)
+        return json_frame(FrameKind.PING, {"sent_ns": time.time_ns(), "sent_monotonic_ns": mark})

@@ -76,7 +76,7 @@ class Frame(NamedTuple):
         """The payload as a JSON object. Raises BrokenFrame where it is none."""
         try:
             value = json.loads(self.payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenFrame(f"{self.kind.name} does not carry JSON") from error
         if not isinstance(value, dict):
             raise BrokenFrame(f"{self.kind.name} does not carry an object")

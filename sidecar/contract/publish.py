@@ -148,7 +148,7 @@ def iterate_records(path: Path, *, offset: int = 0) -> Iterator[tuple[Dict[str, 
 def _parse(line: bytes) -> Optional[Dict[str, Any]]:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

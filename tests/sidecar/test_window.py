@@ -55,11 +55,15 @@ def test_on_a_slow_link_little_is_under_way() -> None:
     assert link.slowest_s < 5
 
 
-def test_an_acknowledgement_of_what_was_never_sent_changes_nothing() -> None:
-    """Nor does one that comes late, after a greater one."""
+def test_an_acknowledgement_of_more_than_was_sent_counts_for_that() -> None:
+    """Bytes that came twice count twice on the other side (F12); one that comes late, after a greater, says nothing."""
     window = Window(lambda: 0.0)
     window.sent(1000)
     room = window.room_bytes
-    window.acknowledged(5000)
     window.acknowledged(-1)
     assert window.room_bytes == room
+    window.acknowledged(5000)
+    window.acknowledged(400)
+    assert window.room_bytes == room + 1000
+    window.sent(2000)
+    assert window.room_bytes == room - 1000
