@@ -129,7 +129,7 @@ def _assert_named(command: Command, told: str, kind: str) -> None:
     failure = publish.read_record(run.failure)
     assert failure is not None
     assert _teardown_s(run) < 10
-    assert failure["summary"].startswith(told)
+    assert failure["summary"].startswith(told), (failure["summary"], run.driver_log(2).read_text())
     assert failure["first"]["kind"] == kind
     if kind == "exception":
         assert failure["first"]["traceback"].endswith("ValueError: bad batch")
