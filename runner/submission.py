@@ -322,13 +322,20 @@ def with_secrets(record: RunRecord, secrets: Secrets) -> RunRecord:
 
 def dry_context(request: RunRequest, workspace: WorkspaceLayout, *, environ: Mapping[str, str]) -> RunContext:
     """The context of a run that is not created: for its plans. Raises what `submit` would for a wrong request."""
-    from runner.store.snapshots import Snapshot
+    from runner.store.snapshots import Snapshot, Snapshots
 
+    options = SubmitOptions.read(environ)
+    Snapshots(workspace.snapshots).check(
+        Path(request.source_directory),
+        limit_bytes=options.snapshot_limit_bytes,
+        limit_files=options.snapshot_limit_files,
+        include_secrets=options.includes_secrets,
+    )
     record = _new_record(
         request,
         workspace,
         Snapshot(id="(taken at submit)", file_count=0, size_bytes=0, withheld=()),
-        SubmitOptions.read(environ),
+        options,
         check(request, environ),
         environ,
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from runner.errors import SnapshotError, WorkspaceError
 from runner.store.ignore_rules import read_ignore_rules
-from runner.store.source_walk import BYTES_PER_MB, Found, Limits, shown, walk
+from runner.store.source_walk import BYTES_PER_MB, Findings, Found, Limits, shown, walk
 from sidecar.contract import publish, snapshot_manifest
 from sidecar.contract.snapshot_manifest import Entry
 from sidecar.contract.stores import SnapshotsLayout
@@ -70,13 +70,8 @@ class Snapshots:
         kept, or changes while it is read; WorkspaceError where the store cannot be written.
         """
         root = _resolve(source_directory)
-        findings = walk(
-            root,
-            read_ignore_rules(Path(root)),
-            skipped=self._own_places(root),
-            include_secrets=include_secrets,
-            limits=Limits(size_bytes=limit_bytes, files=limit_files),
-        )
+        limits = Limits(size_bytes=limit_bytes, files=limit_files)
+        findings = self._look(root, limits, include_secrets=include_secrets)
         with _Intake(self._layout) as intake:
             entries = [entry for found in findings.entries if (entry := self._entry(intake, root, found)) is not None]
             content = snapshot_manifest.encode(entries)
@@ -87,6 +82,20 @@ class Snapshots:
             file_count=sum("dir" not in entry for entry in entries),
             size_bytes=sum(entry.get("size", 0) for entry in entries),
             withheld=tuple(sorted(findings.withheld)),
+        )
+
+    def check(self, source_directory: Path, *, limit_bytes: int, limit_files: int, include_secrets: bool) -> None:
+        """Raises SnapshotError where `take` would for a folder over a limit; keeps nothing."""
+        limits = Limits(size_bytes=limit_bytes, files=limit_files)
+        self._look(_resolve(source_directory), limits, include_secrets=include_secrets)
+
+    def _look(self, root: str, limits: Limits, *, include_secrets: bool) -> Findings:
+        return walk(
+            root,
+            read_ignore_rules(Path(root)),
+            skipped=self._own_places(root),
+            include_secrets=include_secrets,
+            limits=limits,
         )
 
     def _own_places(self, root: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from runner.history.run_record import read_record
 from sidecar import processes
-from sidecar.contract import lock, publish
+from sidecar.contract import lock, publish, settings
 from sidecar.contract.layout import RunLayout
 from tests.doubles.command import Command
 from tests.doubles.node_lab import wait_until
@@ -328,3 +328,13 @@ def test_a_name_too_long_for_a_folder(command: Command) -> None:
     assert done.returncode == 2
     assert "at most" in done.stderr
     assert command.runs() == []
+
+
+def test_a_dry_run_says_what_submit_would_refuse(command: Command) -> None:
+    """A folder over the limit is refused before anything is planned."""
+    command.write("hello.py", "print(1)\n")
+    command.write("hello.yml", "script: hello.py\n")
+    command.environ[settings.SNAPSHOT_LIMIT_FILES] = "1"
+    done = command.run("submit", "hello.yml", "--dry-run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert settings.SNAPSHOT_LIMIT_FILES in done.stderr
