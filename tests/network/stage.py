@@ -12,6 +12,7 @@ import dataclasses
 import os
 import random
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,21 @@ class Stage(Lab):
         super().__init__(folder)
         self.lab = lab
 
-    def request(self, source: str, *, nodes: int = 1, interpreter: Path | None = None, **options: Any) -> RunRequest:
-        """A script on the first `nodes` hosts of the lab; at least one process on each."""
+    def request(
+        self,
+        source: str,
+        *,
+        nodes: int = 1,
+        interpreter: Path | None = None,
+        files: Mapping[str, bytes] | None = None,
+        **options: Any,
+    ) -> RunRequest:
+        """A script on the first `nodes` hosts of the lab, at least one process on each; `files` lie beside it."""
         options.setdefault("processes", nodes)
         made = super().request(f"from said import say, may_end\n{source}", nodes=nodes, **options)
         Path(made.source_directory, "said.py").write_text(_SAID)
+        for name, content in (files or {}).items():
+            Path(made.source_directory, name).write_bytes(content)
         target = target_from_record({**self._target_keys(), "name": "lab"})
         environment = made.environment
         if interpreter is not None:

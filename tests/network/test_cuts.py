@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import Literal
 
@@ -39,7 +41,7 @@ def test_a_cut_cable(stage: Stage, cut_s: float) -> None:
     checked(run, started=2)
 
 
-@pytest.mark.parametrize("direction", ["in", "out"])
+@pytest.mark.parametrize("direction", [pytest.param("in", marks=pytest.mark.chaos), "out"])
 def test_half_a_cut(stage: Stage, direction: Literal["in", "out"]) -> None:
     """Only one direction is dead: noticed in time, and all comes once it is whole (F11)."""
     run = stage.submit(UNTIL_RELEASED, nodes=2)
@@ -97,6 +99,7 @@ def test_a_slow_link_does_not_hold_up_news(stage: Stage, bits_per_second: int) -
     checked(run, started=2)
 
 
+@pytest.mark.chaos
 def test_a_long_round_trip_with_losses(stage: Stage) -> None:
     """Three hundred milliseconds there and back, one frame in a hundred lost: slow, and nothing else (F10)."""
     stage.lab.faults.delay("lab2", 0.15, loss=0.01, seed=7)
@@ -105,11 +108,28 @@ def test_a_long_round_trip_with_losses(stage: Stage) -> None:
     checked(run, started=2)
 
 
+@pytest.mark.lab(hosts=1)
+@pytest.mark.parametrize("bits_per_second", [8_000_000, pytest.param(500_000, marks=pytest.mark.chaos)])
+def test_a_snapshot_over_a_slow_line(stage: Stage, bits_per_second: int) -> None:
+    """Megabytes to ship on a line that is slow: one link carries them all, and is not taken for a dead one (F10)."""
+    size_bytes = 5 * bits_per_second // 8 + 1_000_000
+    stage.lab.faults.throttle("lab1", bits_per_second)
+    run = stage.submit(
+        "import os\nsay(b'%d' % os.stat('ballast').st_size)\n", files={"ballast": os.urandom(size_bytes)}
+    )
+    seen: set[float] = set()
+    while not run.record.status.is_terminal:
+        lost = run.lost_contact()
+        seen |= {lost.lost_at} if lost else set()
+        pause(0.05)
+    checked(run, started=1)
+    assert run.run.driver_log(None).read_bytes() == b"%d" % size_bytes
+    assert seen == set()
+
+
+@pytest.mark.chaos
 def test_a_controller_that_sleeps(stage: Stage) -> None:
     """The submitting side stopped for longer than an agent waits, and woken: nothing is lost (F2)."""
-    import os
-    import signal
-
     run = stage.submit(UNTIL_RELEASED, nodes=2)
     run.grown(1)
     controller = run.controller()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,6 +13,20 @@ from tests.network.invariants import checked
 from tests.network.stage import UNTIL_RELEASED, Stage
 
 pytestmark = [pytest.mark.lab(hosts=2), pytest.mark.timeout(240)]
+
+
+class _Usage(NamedTuple):
+    descriptor_count: int
+    thread_count: int
+    resident_bytes: int
+
+
+def _usage(pid: int) -> _Usage:
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    descriptor_count = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return _Usage(descriptor_count, int(status["Threads"]), int(status["VmRSS"].split()[0]) * 1024)
+
+
 _KINDS = ("controller", "supervisor", "agent", "sshd")
 
 
@@ -55,6 +71,29 @@ def test_a_long_run_under_fire(stage: Stage, chance: random.Random, turn: int) -
     run.release()
     run.wait_end(limit_s=200)
     checked(run, started=4)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+@pytest.mark.lab(hosts=1)
+def test_a_thousand_reconnections(stage: Stage, chance: random.Random) -> None:
+    """Neither descriptors nor threads nor memory of the controller grow with the links it has had (F51)."""
+    run = stage.submit(UNTIL_RELEASED)
+    run.grown()
+    controller = run.controller()
+    assert controller is not None
+    run.kill_often(("sshd",), 100, chance, most_s=0.02)
+    before = _usage(controller.pid)
+    run.kill_often(("sshd",), 900, chance, most_s=0.02)
+    run.grown()
+    after = _usage(controller.pid)
+    print(f"after 100: {before}, after 1000: {after}")
+    assert after.descriptor_count <= before.descriptor_count + 4
+    assert after.thread_count <= before.thread_count + 4
+    assert after.resident_bytes <= before.resident_bytes * 1.05 + 4 * 2**20
+    run.release()
+    run.wait_end()
+    checked(run, started=1)
 
 
 @pytest.mark.chaos
