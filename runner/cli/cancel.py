@@ -42,11 +42,12 @@ def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
     elif (wish := missing_secrets(run_layout, read_record(run_layout))) is not None:
         cancellation.request_cancel(workspace, run_id)
         raise UsageError(f"{wish.replace('runner attach', 'runner cancel')}. It is canceled then")
+    had_ended = read_record(run_layout).status.is_terminal
     record = cancellation.cancel(workspace, run_id, is_abandoning=abandon)
     if output == "json":
         click.echo(json.dumps({"run_id": run_id, "status": record.status.value, "census": record.census}, indent=1))
         return
-    click.echo(f"{run_id}: {record.status}")
+    click.echo(f"{run_id}: {record.status}" + (", and was so already: nothing to cancel" if had_ended else ""))
     for node_id, found in sorted((record.census or {}).items()):
         click.echo(f"  {node_id}: {describe(found)}")
         if abandon and "problem" in found:

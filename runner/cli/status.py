@@ -114,7 +114,7 @@ def _when(text: str, now: datetime) -> str:
 
 def _summary(processes: Sequence[ProcessRow]) -> str:
     if not processes:
-        return "none started yet"
+        return "none started"
     counts = Counter(row.status for row in processes)
     return f"{len(processes)}: " + ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 

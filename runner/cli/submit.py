@@ -21,7 +21,21 @@ if TYPE_CHECKING:
     from sidecar.contract.layout import WorkspaceLayout
 
 
-@click.command("submit")
+class _Submit(click.Command):
+    """Says where an option of the script belongs, when it is met among the runner's own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = f"Is it the script's? Then put it behind --: runner submit CONFIG -- {error.option_name}"
+            raise click.NoSuchOption(
+                error.option_name, f"{error.message} {hint}", possibilities=error.possibilities, ctx=ctx
+            ) from error
+
+
+@click.command("submit", cls=_Submit)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("script_arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the config file.")

@@ -79,3 +79,9 @@ def test_python_names_are_lazy() -> None:
     code = "import sys, runner; print(runner.__version__, [m for m in sys.modules if m.startswith('runner.')])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout
     assert out == f"{VERSION} ['runner.version']\n"
+
+
+def test_an_option_of_the_script_is_told_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind `--`, which a person forgets."""
+    assert run(["submit", "train.yml", "--epochs", "3"]) == 2
+    assert "runner submit CONFIG -- --epochs" in capsys.readouterr().err
