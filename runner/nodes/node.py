@@ -84,6 +84,9 @@ class Node:
         self._guard = threading.Lock()
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"node-{plan.node_id}", daemon=True)
+        for path in (contact_file, clock_file):
+            if path is not None:
+                publish.remove_leftovers(path)
         self._length = self._replay()
 
     def _replay(self) -> int:
