@@ -79,7 +79,7 @@ def _measure_one(hosts: Hosts, section: Section, kind: str, piece: Callable[[int
     theirs, ours = samples.values()
     for label, found in samples.items():
         rates = [megabytes / one.bytes_s for one in found]
-        section.add(Row(what=f"{label}: rate", values=rates, unit="MB/s"))
+        section.add(Row(what=f"{label}: rate from first to last byte", values=rates, unit="MB/s"))
         section.add(Row(what=f"{label}: first to last byte", values=[one.bytes_s for one in found]))
         section.add(Row(what=f"{label}: whole", values=[one.whole_s for one in found]))
     # The rate of `ssh host cat` is that of the command, as a person times it. Ours has no command: its link stands.
