@@ -13,6 +13,7 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 # ioctl(2) numbers of linux/sockios.h.
@@ -20,6 +21,10 @@ _SIOCGIFADDR = 0x8915
 _SIOCGIFNETMASK = 0x891B
 # Within one network an answer takes milliseconds; a firewall that drops never answers.
 _CONNECT_LIMIT_S = 3.0
+# A supervisor that was killed listens again once its node has a new one.
+_PATIENCE_S = 10.0
+_AGAIN_S = 0.2
+_REFUSED = os.strerror(errno.ECONNREFUSED)
 _BACKLOG = 1024
 _THREADS = 16
 
@@ -63,10 +68,13 @@ def own_addresses() -> List[Address]:
     return sorted(found, key=lambda address: address.interface.startswith(("docker", "br-", "virbr", "cni", "veth")))
 
 
-def meet(peers: Sequence[Mapping[str, Any]], own: Sequence[Address]) -> Dict[str, Any]:
+def meet(
+    peers: Sequence[Mapping[str, Any]], own: Sequence[Address], *, patience_s: float = _PATIENCE_S
+) -> Dict[str, Any]:
     """Tries every address of every peer: {"reached": {node_id: [address]}, "failed": {node_id: {address: why}}}.
 
-    A peer is {"node_id", "addresses": [text], "port"}. An address that this node has as well is not tried.
+    A peer is {"node_id", "addresses": [text], "port"}. An address that this node has as well is not tried. A peer of
+    which nothing was reached, but which was there to refuse, is tried again for `patience_s`.
     """
     # Not at the top: it brings logging and more, a third of a supervisor's start, and most runs have one node.
     from concurrent.futures import ThreadPoolExecutor
@@ -75,13 +83,25 @@ def meet(peers: Sequence[Mapping[str, Any]], own: Sequence[Address]) -> Dict[str
     tries = [(peer, ip) for peer in peers for ip in peer["addresses"]]
     reached: Dict[str, List[str]] = {str(peer["node_id"]): [] for peer in peers}
     failed: Dict[str, Dict[str, str]] = {str(peer["node_id"]): {} for peer in peers}
+    deadline = time.monotonic() + patience_s
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = pool.map(lambda one: _try(one[1], int(one[0]["port"]), mine), tries)
-        for (peer, ip), problem in zip(tries, results):
-            if problem is None:
-                reached[str(peer["node_id"])].append(ip)
-            else:
-                failed[str(peer["node_id"])][ip] = problem
+        while tries:
+            results = pool.map(lambda one: _try(one[1], int(one[0]["port"]), mine), tries)
+            for (peer, ip), problem in zip(tries, results):
+                if problem is None:
+                    reached[str(peer["node_id"])].append(ip)
+                    failed[str(peer["node_id"])].pop(ip, None)
+                else:
+                    failed[str(peer["node_id"])][ip] = problem
+            tries = [
+                (peer, ip)
+                for peer, ip in tries
+                if not reached[str(peer["node_id"])] and failed[str(peer["node_id"])][ip] == _REFUSED
+            ]
+            if time.monotonic() >= deadline:
+                break
+            if tries:
+                time.sleep(_AGAIN_S)
     return {"reached": reached, "failed": failed}
 
 

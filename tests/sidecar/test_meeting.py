@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from sidecar.meeting import Address, Listener, meet, order_addresses
 
 
@@ -28,7 +30,8 @@ def test_nobody_there_is_said_with_its_reason() -> None:
     """A port that was just closed refuses."""
     listener = Listener()
     listener.close()
-    assert meet([_peer(listener.port, "127.0.0.1")], [])["failed"] == {"gpu02": {"127.0.0.1": "Connection refused"}}
+    found = meet([_peer(listener.port, "127.0.0.1")], [], patience_s=0)
+    assert found["failed"] == {"gpu02": {"127.0.0.1": "Connection refused"}}
 
 
 def test_the_address_that_ssh_used_comes_first() -> None:
@@ -38,3 +41,16 @@ def test_the_address_that_ssh_used_comes_first() -> None:
     assert ordered == ["10.1.0.5", "10.0.0.5"]
     assert facts["10.1.0.5"] == {"network": "10.1.0.0/16", "interface": "ib0"}
     assert order_addresses(own, "192.0.2.1")[0] == ["10.0.0.5", "10.1.0.5"]
+
+
+def test_a_peer_that_listens_again_is_reached() -> None:
+    """Its supervisor was killed just then: the next one takes the same port, and is found."""
+    listener = Listener()
+    port = listener.port
+    listener.close()
+    again: list[Listener] = []
+    late = threading.Timer(0.5, lambda: again.append(Listener(port)))
+    late.start()
+    assert meet([_peer(port, "127.0.0.1")], [])["reached"] == {"gpu02": ["127.0.0.1"]}
+    late.join()
+    again[0].close()
