@@ -31,6 +31,8 @@ _IDLE_PAUSE_S = 0.5
 _SILENCE_LIMIT_S = 8.0
 # How long a node's bytes wait in the network before the disk here is tried again.
 DISK_PAUSE_S = 0.5
+# The last line of a traceback is short; a banner may be long.
+_WORDS_LIMIT = 200
 # What ends in files here.
 _KEPT = frozenset({FrameKind.DATA, FrameKind.FILE, FrameKind.RESTART})
 
@@ -159,6 +161,7 @@ class Node:
                         f"{self.node_id}: its agent ended before it said anything"
                     )
                     is_mute = True
+                self._note_last_words(link)
                 link.close()
                 # One that somebody killed, or that the network took, may well speak the next time.
                 if is_mute and link.exit_code is not None:
@@ -171,6 +174,12 @@ class Node:
             self._is_closing.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         self._on_change()
+
+    def _note_last_words(self, link: Link) -> None:
+        """What the other end printed before it ended, where nothing better is known."""
+        words = link.last_words.splitlines()
+        if words and self.problem is None:
+            self.problem = MachineError(f"{self.node_id}: the link ended: {words[-1][:_WORDS_LIMIT]}")
 
     def _note_lost(self) -> None:
         self.contact_lost_at = self.contact_lost_at or time.time()

@@ -27,6 +27,7 @@ class LocalLink:
         self.silence_limit_s: float | None = None
         self.notes: tuple[str, ...] = ()
         self.address: str | None = None
+        self.last_words = ""  # They are in the controller's log.
 
     @property
     def exit_code(self) -> int | None:

@@ -42,6 +42,10 @@ class Link(Protocol):
         """The node's numeric address as it was reached from here; None on this machine."""
 
     @property
+    def last_words(self) -> str:
+        """The last lines that the other end wrote to standard error; for a message."""
+
+    @property
     def exit_code(self) -> int | None:
         """How the agent ended by itself, once the link is closed; None where it was killed, or the way to it broke."""
 

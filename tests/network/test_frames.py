@@ -65,6 +65,8 @@ class _DamagedLink:
         self.silence_limit_s: float | None = None
         self.notes: tuple[str, ...] = ()
         self.address: str | None = None
+        self.last_words = ""
+        self.exit_code: int | None = None
 
     def close(self) -> None:
         self.link.close()
@@ -263,6 +265,7 @@ def test_an_agent_of_another_version(tmp_path: Path) -> None:
             self.incoming = Reader()  # type: ignore[assignment]
             self.outgoing = io.BytesIO()  # type: ignore[assignment]
             self.silence_limit_s, self.notes, self.address = None, (), None
+            self.last_words, self.exit_code = "", 1
 
         def close(self) -> None:
             pass
