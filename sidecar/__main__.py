@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from sidecar import kernel
 from sidecar.contract import settings
 from sidecar.contract.layout import WorkspaceLayout, is_node_id, is_run_id
 
@@ -54,4 +55,6 @@ def _place(arguments: list[str]) -> str:
 
 
 if __name__ == "__main__":
+    # One that landed on a node (landing.py) was started by another command line.
+    kernel.rename_process(" ".join([os.path.basename(sys.executable), "-s -S -E -m sidecar", *sys.argv[1:]]))
     sys.exit(main(sys.argv[1:]))

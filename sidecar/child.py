@@ -1,4 +1,4 @@
-"""Children of a supervisor that go on running its code: first they let go of what belongs to the supervisor."""
+"""Children of a supervisor or agent that go on running its code: first they let go of what belongs to it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,33 @@ from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, Verb
 
 
-def fork(act: Callable[[], int], title: str) -> int:
+def fork(act: Callable[[], int], title: str, *, has_own_session: bool = False) -> int:
     """Runs `act` in a child of this process, which `ps` shows as `title`; its result is the child's exit code.
 
-    Returns the child's pid.
+    Returns the child's pid. The caller must have no second thread.
     """
     pid = os.fork()
     if pid:
         return pid
-    _run_child(act, f"{Path(sys.executable).name} -m sidecar {title}")
+    _run_child(act, f"{Path(sys.executable).name} -m sidecar {title}", has_own_session=has_own_session)
 
 
-def _run_child(act: Callable[[], int], title: str) -> NoReturn:
+def has_ended(pid: int) -> bool:
+    """Whether the child `pid` has ended; it is reaped then."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _run_child(act: Callable[[], int], title: str, *, has_own_session: bool) -> NoReturn:
     """The whole life of a forked child. Descriptors of the supervisor, its lock among them, are let go first."""
     code = 1
     try:
-        os.setpgid(0, 0)
+        if has_own_session:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):

@@ -87,7 +87,7 @@ def test_agent_is_shipped_once_and_speaks(server: SshServer, make_access: MakeAc
         landing = link.landing
         assert landing.is_shipped is is_first and landing.peer_address == "127.0.0.1"
         assert landing.work == str(server.home / "work") and landing.extras == ("psutil", "watchdog")
-        command = Path(f"/proc/{hello.body['pid']}/cmdline").read_bytes().split(b"\0")[1:-1]
+        command = Path(f"/proc/{hello.body['pid']}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")[1:]
         assert command == [b"-s", b"-S", b"-E", b"-m", b"sidecar", *map(str.encode, ARGV)]
         link.close()
 
