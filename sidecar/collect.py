@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
@@ -146,6 +144,8 @@ def _link(source: Path, target: Path) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Copies the file, where it still is one."""
+    import shutil
+
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -168,6 +168,8 @@ def _lstat(path: Path) -> Optional[os.stat_result]:
 
 
 def _is_same(one: Path, other: Path) -> bool:
+    import filecmp
+
     try:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:

@@ -6,7 +6,6 @@ A content that came half stays as it is, so that even a connection that lives fo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Set
@@ -105,6 +104,8 @@ def _size(path: Path) -> int:
 
 
 def _sha256(path: Path) -> str:
+    import hashlib  # Not needed where the node has everything.
+
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as stream:
         while content := stream.read(_READ_BYTES):
