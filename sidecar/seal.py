@@ -15,8 +15,8 @@ from sidecar.contract.travel import SealedFile, is_sealed, may_travel
 _READ_BYTES = 1024 * 1024
 
 
-def write(run: RunLayout, node_id: str) -> int:
-    """Seals the node's copy of the run folder; returns how many files that are. Durable on return.
+def write(run: RunLayout, node_id: str) -> str:
+    """Seals the node's copy of the run folder; returns the sha256 of the seal itself. Durable on return.
 
     Nothing may be written to the copy afterwards. Raises OSError where a file cannot be read.
     """
@@ -24,8 +24,9 @@ def write(run: RunLayout, node_id: str) -> int:
     lines = [publish.to_json(file.to_record()) for file in sealed]
     lines.append(publish.to_json({"count": len(sealed)}))
     run.seals.mkdir(parents=True, exist_ok=True)
-    publish.write_whole(run.seal(node_id), b"\n".join(lines) + b"\n")
-    return len(sealed)
+    content = b"\n".join(lines) + b"\n"
+    publish.write_whole(run.seal(node_id), content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _paths(root: Path, node_id: str) -> Iterator[str]:

@@ -185,9 +185,8 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     shutil.rmtree(node.layout.work, ignore_errors=True)
     log.command("Left and removed the working directory")
     log.say("Job release is complete.")
-    if node.plan.is_remote:
-        seal.write(node.run, node.plan.node_id)
-    return {"census": found, "file_count": file_count, "notes": notes}
+    sealed = seal.write(node.run, node.plan.node_id) if node.plan.is_remote else None
+    return {"census": found, "file_count": file_count, "notes": notes, "seal": sealed}
 
 
 def collector(node: Node, folder: str) -> collect.Collector:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 from runner.nodes import place
 from runner.nodes.intake import Intake
+from sidecar.contract import publish
 from sidecar.contract.layout import RunLayout
 from sidecar.contract.travel import SealedFile, sealed_files
 
 _READ_BYTES = 1024 * 1024
 # A file that still differs after so many complete transfers is being changed by somebody on the node.
 _ATTEMPTS = 3
+# A seal that is not what it should be, and has not grown for so long, is asked for once more.
+_SEAL_PAUSE_S = 20.0
 
 
 class Delivery:
@@ -24,15 +28,30 @@ class Delivery:
         self._node_id = node_id
         self._intake = intake
         self._sealed: dict[str, SealedFile] | None = None
+        self._seal_sha256: str | None = None
+        self._seal_size = 0
+        self._next_seal_request = 0.0
         self._done: set[str] = set()
         self._attempts: dict[str, int] = {}
         self.problem: str | None = None
+
+    def expect(self, seal_sha256: str) -> None:
+        """The node's last seal has this hash: of a release that was killed and begun again there is an earlier one."""
+        self._seal_sha256 = seal_sha256
 
     @property
     def sealed(self) -> dict[str, SealedFile] | None:
         """What the node had at its end, by path; None while its seal is not here. Raises ValueError for nonsense."""
         if self._sealed is None:
-            self._sealed = sealed_files(self._intake.read_seal(), self._node_id)
+            content = self._intake.read_seal()
+            if self._seal_sha256 in (None, hashlib.sha256(content).hexdigest()):
+                self._sealed = sealed_files(publish.parse_records(content), self._node_id)
+            elif time.monotonic() >= self._next_seal_request:
+                # On its way, an earlier one that is about to be replaced, or damaged here: then all of it again.
+                if content and len(content) == self._seal_size:
+                    self._intake.begin_again(str(RunLayout.at("").seal(self._node_id)))
+                self._seal_size = len(content)
+                self._next_seal_request = time.monotonic() + _SEAL_PAUSE_S
         return self._sealed
 
     def leave_out(self, paths: set[str]) -> None:

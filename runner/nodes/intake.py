@@ -12,14 +12,12 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from runner.nodes import place
 from runner.nodes.claims import Claims, is_claimed_late
-from sidecar.contract import publish
 from sidecar.contract.frames import BrokenFrame, Frame, FrameKind
 from sidecar.contract.layout import RunLayout
 from sidecar.contract.travel import may_travel
@@ -203,6 +201,9 @@ class Intake:
         if descriptor is not None:
             os.close(descriptor)
 
-    def read_seal(self) -> list[Mapping[str, Any]]:
-        """The records of the node's seal that have arrived."""
-        return list(publish.read_records(self._run.seal(self._node_id)))
+    def read_seal(self) -> bytes:
+        """What has arrived of the node's seal. Raises OSError where it cannot be read."""
+        try:
+            return self._run.seal(self._node_id).read_bytes()
+        except FileNotFoundError:
+            return b""

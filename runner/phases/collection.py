@@ -8,6 +8,7 @@ from __future__ import annotations
 from runner.nodes.delivery import Delivery
 from runner.nodes.node import Node
 from runner.phases.phase import Stage
+from sidecar.contract.orders import Verb
 from sidecar.contract.travel import waits_for_release
 
 # Looking costs a few microseconds a file that is still missing.
@@ -20,6 +21,10 @@ def collect(stage: Stage, nodes: list[Node]) -> dict[str, str]:
     A node that is out of reach is waited for, unless a person has said that it should not be.
     """
     deliveries = {node: node.delivery for node in nodes if node.delivery is not None}
+    for node, delivery in deliveries.items():
+        seal_sha256 = (node.state.step(Verb.RELEASE.value) or {}).get("seal")
+        if isinstance(seal_sha256, str):
+            delivery.expect(seal_sha256)
     stage.wait_unless_abandoned(list(deliveries), lambda node: deliveries[node].sealed is not None, look_s=_LOOK_S)
     _ask_for_outputs(deliveries)
     stage.wait_unless_abandoned(

@@ -129,6 +129,12 @@ def read_records(path: Path, *, offset: int = 0) -> List[Dict[str, Any]]:
     return [record for record, _ in iterate_records(path, offset=offset)]
 
 
+def parse_records(content: bytes) -> List[Dict[str, Any]]:
+    """Every whole JSON line of `content`; a torn last line and broken ones are passed over."""
+    lines = content.split(b"\n")[:-1]
+    return [record for line in lines if (record := _parse(line)) is not None]
+
+
 def iterate_records(path: Path, *, offset: int = 0) -> Iterator[tuple[Dict[str, Any], int]]:
     """(record, offset behind it) for every whole JSON line of `path` from byte `offset`."""
     try:
