@@ -65,7 +65,7 @@ def skewed(lab: Laboratory, tmp_path: Path) -> Path:
     return lab["lab2"].path("/home/lab/skew")
 
 
-@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+@pytest.mark.parametrize("ahead_s", [-3600, pytest.param(3600, marks=pytest.mark.chaos)])
 def test_the_first_failure_by_one_clock(skewed: Path, stage: Stage, ahead_s: int) -> None:
     """Rank 0 fails a second before rank 1, whose host's clock is an hour off: rank 0 is named, and the clock told."""
     skewed.write_text(f"{ahead_s}\n")
@@ -95,6 +95,7 @@ raise ValueError("rank " + os.environ["RANK"])
     assert 0 < took.total_seconds() < 60
 
 
+@pytest.mark.chaos
 def test_a_clock_that_jumps_while_a_run_is_limited(skewed: Path, stage: Stage) -> None:
     """An hour forwards, then back: neither ends the run before its limit, nor keeps it beyond."""
     source = "import time\nbegan = time.monotonic()\nwhile True:\n"

@@ -41,7 +41,8 @@ def test_a_cut_cable(stage: Stage, cut_s: float) -> None:
     checked(run, started=2)
 
 
-@pytest.mark.parametrize("direction", [pytest.param("in", marks=pytest.mark.chaos), "out"])
+@pytest.mark.chaos
+@pytest.mark.parametrize("direction", ["in", "out"])
 def test_half_a_cut(stage: Stage, direction: Literal["in", "out"]) -> None:
     """Only one direction is dead: noticed in time, and all comes once it is whole (F11)."""
     run = stage.submit(UNTIL_RELEASED, nodes=2)
@@ -108,8 +109,9 @@ def test_a_long_round_trip_with_losses(stage: Stage) -> None:
     checked(run, started=2)
 
 
+@pytest.mark.chaos
 @pytest.mark.lab(hosts=1)
-@pytest.mark.parametrize("bits_per_second", [8_000_000, pytest.param(500_000, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("bits_per_second", [8_000_000, 500_000])
 def test_a_snapshot_over_a_slow_line(stage: Stage, bits_per_second: int) -> None:
     """Megabytes to ship on a line that is slow: one link carries them all, and is not taken for a dead one (F10)."""
     size_bytes = 5 * bits_per_second // 8 + 1_000_000

@@ -72,6 +72,7 @@ def test_cancel_while_a_node_is_away(stage: Stage) -> None:
     checked(run, "Canceled", started=2)
 
 
+@pytest.mark.chaos  # `runner cancel --abandon` itself is in test_status.
 def test_a_node_that_is_given_up(stage: Stage) -> None:
     """Whoever does not want to wait says so: the run ends, tells what is missing, and where it lies."""
     run = stage.submit(UNTIL_RELEASED, nodes=2)
