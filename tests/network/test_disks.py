@@ -62,9 +62,10 @@ def test_the_submitters_disk_is_full(small_workspace: Path, stage: Stage, kills_
 @pytest.mark.chaos
 def test_a_disk_that_fills_up_again_and_again(small_workspace: Path, stage: Stage, chance: random.Random) -> None:
     """Whatever the controller was just writing when there was no room: it waits, and no line is lost or doubled."""
-    source = "import time\nfor n in range(30):\n    say(b'%d ' % n * 500)\n    time.sleep(0.02)\n"
+    source = "import time\nfor n in range(60):\n    say(b'%d ' % n * 500)\n    time.sleep(0.02)\n"
     for _ in range(15):
         run = stage.submit(source)
+        run.wait_started()
         until = time.monotonic() + 12
         while not run.record.status.is_terminal and time.monotonic() < until:
             pause(chance.uniform(0, 0.3))
