@@ -8,11 +8,19 @@ from typing import NamedTuple
 
 import pytest
 
+from runner.spec.request import MpiSpec
 from tests.faults.lab import pause
+from tests.lab.job_python import lab_python
 from tests.network.invariants import checked
 from tests.network.stage import UNTIL_RELEASED, Stage
 
 pytestmark = [pytest.mark.lab(hosts=2), pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def mpich() -> Path:
+    """A Python with MPICH for jobs; a host sees only what was built before it was switched on."""
+    return lab_python("mpich")
 
 
 class _Usage(NamedTuple):
@@ -70,6 +78,33 @@ def test_a_long_run_under_fire(stage: Stage, chance: random.Random, turn: int) -
     run.kill_often(_KINDS, 100, chance, most_s=0.4)
     run.release()
     run.wait_end(limit_s=200)
+    checked(run, started=4)
+
+
+@pytest.mark.chaos
+@pytest.mark.mpi
+@pytest.mark.network
+@pytest.mark.timeout(900)  # The first time on a machine, the environment is built.
+@pytest.mark.parametrize("kinds", [("controller", "agent", "sshd"), ("supervisor",)])
+def test_ranks_of_an_mpi_never_notice(mpich: Path, stage: Stage, chance: random.Random, kinds: tuple[str, ...]) -> None:
+    """MPICH's ranks exchange data for as long as everything of the runner's is killed around them (F1, F3, F4, F7)."""
+    source = """
+import time
+from mpi4py import MPI
+c = MPI.COMM_WORLD
+number = 0
+while not c.bcast(may_end(), root=0):
+    number += 1
+    say(b"%d " % c.allreduce(number))
+    time.sleep(0.01)
+"""
+    shape = MpiSpec(process_count_per_node=2, node_count=2)
+    run = stage.submit(source, nodes=2, distributed=shape, interpreter=mpich)
+    run.grown(3)
+    run.kill_often(kinds, 25, chance)
+    run.grown(3)
+    run.release()
+    run.wait_end()
     checked(run, started=4)
 
 
