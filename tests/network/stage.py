@@ -80,7 +80,11 @@ class NetworkRun(Victim):
     def kill(self, kind: str, number: int = 0) -> bool:
         """`kill -9` of the controller, or on the `number`-th node of its agent, supervisor or sshd sessions."""
         if kind == "controller":
-            return super().kill(kind)
+            killed = self.controller()
+            is_hit = super().kill(kind)
+            # Who resumes before it is gone finds that there is nothing to do.
+            wait_until(lambda: killed is None or self.controller() != killed, what="the controller's end")
+            return is_hit
         if kind == "sshd":
             return self.lab.faults.kill_sshd_sessions(self.host(number)) > 0
         return self.lab.faults.kill(self.host(number), kind, self.run_id) > 0
