@@ -91,6 +91,7 @@ class _Pipe:
     notes: tuple[str, ...] = ()
     address: str | None = None
     exit_code: int | None = None
+    last_words = ""
 
     def __init__(self) -> None:
         ours, self.theirs = socket.socketpair()

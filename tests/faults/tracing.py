@@ -40,6 +40,14 @@ sys.executable = {stand_in!r}
 start = sys.argv.index("-m") + 1
 module, sys.argv = sys.argv[start], sys.argv[start:]
 sys.path.insert(0, {bundle!r})
+if module == "sidecar" and sys.argv[1:2] == ["agent"]:
+    # A supervisor that the agent forks meets no stand-in: let it be started as it is when one has died.
+    from sidecar import agent
+    def start(plan, layout):
+        process = agent.start_supervisor(plan, layout)
+        process.returncode = 0
+        return process.pid
+    agent.fork_supervisor = start
 runpy.run_module(module, run_name="__main__", alter_sys=True)
 """
 

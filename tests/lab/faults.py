@@ -6,6 +6,7 @@ nothing of this machine's is touched. They end when the host is switched off, as
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Which = Union[str, int, Host]
 Direction = Literal["both", "in", "out"]
 _FROZEN = "frozen.json"
+_FILL_ATTEMPTS = 20
 _WIPED = ("/tmp", "/var/tmp", "/dev/shm")
 
 
@@ -186,10 +188,17 @@ class Faults:
         self.free_disk(found)
         filler = self._filler(found)
         with open(filler, "wb") as stream:
-            disk = os.fstatvfs(stream.fileno())
-            size_bytes = disk.f_bavail * disk.f_frsize - free_bytes
-            if size_bytes > 0:
-                os.posix_fallocate(stream.fileno(), 0, size_bytes)
+            for attempt in range(_FILL_ATTEMPTS):
+                disk = os.fstatvfs(stream.fileno())
+                size_bytes = disk.f_bavail * disk.f_frsize - free_bytes
+                if size_bytes <= 0:
+                    return
+                try:
+                    os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, size_bytes)
+                except OSError as error:
+                    # Whatever runs on the host has written in between: look again how much is left.
+                    if error.errno != errno.ENOSPC or attempt == _FILL_ATTEMPTS - 1:
+                        raise
 
     def free_disk(self, host: Which) -> None:
         """Takes away what `fill_disk` wrote."""
