@@ -295,8 +295,8 @@ class Agent:
         assert self._plan is not None, "a supervisor is started for a plan"
         self._start_count += 1
         self._next_start = time.monotonic() + _RESTART_PAUSE_S
-        # The first time this process has but one thread: forking is ten times as fast as another start of Python.
-        if self._start_count == 1:
+        # Forking is ten times as fast as another start of Python, and safe only where there is no second thread.
+        if not self._hint.has_threads:
             self._supervisor = fork_supervisor(self._plan, self._layout)
         else:
             process = start_supervisor(self._plan, self._layout)

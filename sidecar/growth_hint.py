@@ -24,6 +24,7 @@ class GrowthHint:
         self._observer: Optional[Any] = None
         self._paths: Set[str] = set()
         self._is_usable = True
+        self.has_threads = False
 
     @property
     def is_armed(self) -> bool:
@@ -36,6 +37,7 @@ class GrowthHint:
         if not self._is_usable or self.is_armed or not self._paths:
             return
         try:
+            self.has_threads = True  # For good: a watch that was stopped ends its thread when it likes.
             self._observer = self._observe()
         except (ImportError, OSError):
             self._is_usable = False  # No watchdog, or no inotify watches left: polling alone is enough.

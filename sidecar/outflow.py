@@ -13,13 +13,11 @@ import stat
 import time
 from typing import Callable, Dict, Iterable, List, Mapping, Optional
 
-from sidecar.contract.frames import Frame, FrameKind, json_frame
+from sidecar.contract.frames import TAIL_BYTES, Frame, FrameKind, json_frame
 from sidecar.contract.layout import STATE, USER_LOGS, RunLayout
 from sidecar.contract.travel import may_travel
 from sidecar.window import Window
 
-# Proof that the controller's bytes are the beginning of ours: more would be read twice, less could agree by chance.
-TAIL_BYTES = 64 * 1024
 # What is looked at once more before a file is sent on from where it was; a cut file hardly has the same there.
 _LAST_BYTES = 64
 # Descriptors kept open; a file that is renamed or removed by its script flows on to its end through one.
@@ -66,11 +64,6 @@ class Outflow:
         for path in self._files():
             self._announce(path)
         self._next_walk = time.monotonic() + max(_WALK_PAUSE_S, _SHARE * (time.monotonic() - now))
-
-    def discover_at_once(self) -> None:
-        """Announces what is there now."""
-        self._next_walk = 0.0
-        self.discover()
 
     def _files(self) -> Iterable[str]:
         root = os.fspath(self._run.root)

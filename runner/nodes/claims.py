@@ -50,8 +50,3 @@ def _aside(path: str, node_id: str) -> str:
     if first in (USER_LOGS, OUTPUTS) and not path.startswith(f"{SYSTEM_LOGS}/"):
         return f"{first}/{node_id}/{rest}"
     return str(RunLayout.at("").sidecar_logs(node_id) / path.rpartition("/")[2])
-
-
-def is_claimed_late(path: str) -> bool:
-    """Whether nodes claim the path in their order at the end, not in the order in which they come."""
-    return path.startswith(f"{OUTPUTS}/")

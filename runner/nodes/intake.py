@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.nodes import place
-from runner.nodes.claims import Claims, is_claimed_late
-from sidecar.contract.frames import BrokenFrame, Frame, FrameKind
+from runner.nodes.claims import Claims
+from sidecar.contract.frames import TAIL_BYTES, BrokenFrame, Frame, FrameKind
 from sidecar.contract.layout import RunLayout
-from sidecar.contract.travel import may_travel
+from sidecar.contract.travel import may_travel, waits_for_release
 
-_TAIL_BYTES = 64 * 1024
 # A node that announces more than this is not counted on to stop.
 _STREAM_LIMIT = 1_000_000
 _OPEN_LIMIT = 16
@@ -131,7 +130,7 @@ class Intake:
             raise BrokenFrame(f"a file may not travel: {path!r}")
         if len(self._streams) >= _STREAM_LIMIT:
             raise BrokenFrame(f"more than {_STREAM_LIMIT} files")
-        if is_claimed_late(path) and not self._are_outputs_open:
+        if waits_for_release(path) and not self._are_outputs_open:
             self._waiting[path] = (frame.stream, mode)
         else:
             self._ask_for(frame.stream, path, mode)
@@ -148,7 +147,7 @@ class Intake:
     def _want(self, number: int, stream: _Stream) -> None:
         descriptor = self._descriptor(number, stream)
         stream.length = os.fstat(descriptor).st_size
-        count = min(stream.length, _TAIL_BYTES)
+        count = min(stream.length, TAIL_BYTES)
         tail = os.pread(descriptor, count, stream.length - count)
         # From here on nothing can fail: a frame whose handling failed is handled again, and must be as good as new.
         self._generation += 1
