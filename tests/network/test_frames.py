@@ -152,11 +152,20 @@ def test_frames_that_are_damaged_doubled_or_torn(tmp_path: Path, monkeypatch: py
 
     with _reach(tmp_path, monkeypatch, damage) as (node, run):
         node.open()
-        source = "import os, time\nfor n in range(400): os.write(1, b'%d ' % n * 400); time.sleep(0.01)"
+        enough = tmp_path / "enough"
+        source = (
+            f"import os, time\nn = 0\nwhile not os.path.exists({str(enough)!r}):\n"
+            "    os.write(1, b'%d ' % n * 400); n += 1; time.sleep(0.01)\n"
+            f"open({str(tmp_path / 'lines')!r}, 'w').write(str(n))"
+        )
         log = f"{AZUREML_LOGS}/{driver_log_name(None)}"
         spec = ProcessSpec(name="main", argv=["/usr/bin/env", "python3", "-c", source], log=log, env={})
         node.order(ORDER_NAMES[Verb.START], Verb.START, {"processes": [spec.to_record()]})
-        wanted = b"".join(b"%d " % n * 400 for n in range(400))
+        wait_until(lambda: count >= 25, limit_s=90, what="25 broken links")
+        enough.touch()
+        wait_until((tmp_path / "lines").exists, limit_s=10, what="the end of the process")
+        wait_until(lambda: bool((tmp_path / "lines").read_text()), limit_s=10, what="its number of lines")
+        wanted = b"".join(b"%d " % n * 400 for n in range(int((tmp_path / "lines").read_text())))
         there = run.driver_log(None)
         wait_until(
             lambda: there.exists() and there.stat().st_size >= len(wanted) and node.state.is_ended,
@@ -164,7 +173,6 @@ def test_frames_that_are_damaged_doubled_or_torn(tmp_path: Path, monkeypatch: py
             what="all",
         )
         assert there.read_bytes() == wanted
-        assert count >= 25
         assert list(there.parent.glob("*.g*")) == []
 
 
