@@ -11,6 +11,8 @@ from typing import Any
 
 from sidecar.contract.layout import RunLayout
 
+# The kinds of record that are one value under a name; docs/metrics.md has the others.
+_KINDS = frozenset({"scalar"})
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -48,10 +50,12 @@ def read_metrics(layout: RunLayout) -> Metrics:
     broken = 0
     for path, process_name in _files(layout):
         for line in _whole_lines(path):
-            point = _parse(line, process_name)
-            if point is None:
+            try:
+                point = _parse(line, process_name)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 broken += 1
-            else:
+                continue
+            if point is not None:
                 seen.setdefault((point.writer, point.sequence), point)
     points = sorted(seen.values(), key=lambda point: (point.time_ns, point.writer, point.sequence))
     return Metrics(points=tuple(points), broken_count=broken)
@@ -89,19 +93,19 @@ def _whole_lines(path: str) -> Iterator[bytes]:
 
 
 def _parse(line: bytes, process_name: str) -> MetricPoint | None:
-    try:
-        entry = json.loads(line)
-        name, value, step = entry["name"], entry.get("value"), entry.get("step")
-        if not isinstance(name, str):
-            return None
-        return MetricPoint(
-            time_ns=int(entry["t"]),
-            writer=str(entry["w"]),
-            sequence=int(entry["n"]),
-            name=name,
-            value=_NOT_FINITE.get(value, value) if entry.get("f") and isinstance(value, str) else value,
-            step=step if isinstance(step, int) else None,
-            process_name=process_name,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    """The point in a record; None where it is about something else. Raises ValueError and its like for a broken one."""
+    entry = json.loads(line)
+    if entry["kind"] not in _KINDS or "r" in entry:
         return None
+    name, value, step = entry["name"], entry.get("value"), entry.get("step")
+    if not isinstance(name, str):
+        raise ValueError("a metric's name is text")
+    return MetricPoint(
+        time_ns=int(entry["t"]),
+        writer=str(entry["w"]),
+        sequence=int(entry["n"]),
+        name=name,
+        value=_NOT_FINITE.get(value, value) if entry.get("f") and isinstance(value, str) else value,
+        step=step if isinstance(step, int) else None,
+        process_name=process_name,
+    )

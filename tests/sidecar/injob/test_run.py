@@ -139,7 +139,8 @@ run.log("x", 3)
     run(START + source, **JOB, **{settings.METRICS_FILE: str(path)})
     torn, *whole = path.read_text().splitlines()
     assert len(torn) == 9
-    assert [json.loads(line)["value"] for line in whole] == [2, 3]
+    records = [(record["kind"], record["value"]) for record in map(json.loads, whole)]
+    assert records == [("scalar", 2), ("lost", 1), ("scalar", 3)]
 
 
 def test_call_is_cheap(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import types
 
 from scriptrun_job import names, system_log
 from scriptrun_job.errors import RunEnvironmentException, UserErrorException, not_provided
-from scriptrun_job.metrics import MetricsWriter
+from scriptrun_job.journal import Journal
 
 TYPE_CHECKING = False  # `typing` would cost every process more than the rest of this package.
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SubmittedRun(Run):
     def __init__(self, run_id: str, metrics_file: str) -> None:
         super().__init__(run_id)
         self.experiment = Experiment(os.environ.get(names.AZUREML_EXPERIMENT_NAME, ""))
-        self._write = MetricsWriter(metrics_file).write
+        self._write = Journal(metrics_file).scalar
         system_log.write("azureml.run", "DEBUG", f"metrics of {run_id} go to {metrics_file}")
 
     def log(self, name: str, value: Any, description: str = "", step: Optional[int] = None) -> None:
