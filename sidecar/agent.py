@@ -260,7 +260,7 @@ class Agent:
             publish.create_once(self._layout.order(name), publish.to_json(body))
             bell.ring(self._layout.bell)
             deadline = time.monotonic() + _QUIT_LIMIT_S
-            while lock.holder(self._layout.supervisor_lock) is not None and time.monotonic() < deadline:
+            while self._is_supervised() and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
         if self._contents is not None:
@@ -286,9 +286,13 @@ class Agent:
 
     # What the agent does by itself
 
-    def _keep_supervisor(self) -> None:
+    def _is_supervised(self) -> bool:
+        # One that was only just started does not have its lock yet, and would make the folder anew.
         is_starting = self._supervisor is not None and not child.has_ended(self._supervisor)
-        if is_starting or lock.holder(self._layout.supervisor_lock) is not None:
+        return is_starting or lock.holder(self._layout.supervisor_lock) is not None
+
+    def _keep_supervisor(self) -> None:
+        if self._is_supervised():
             return
         if self._start_count >= _RESTARTS_AT_ONCE and time.monotonic() < self._next_start:
             return

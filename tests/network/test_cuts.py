@@ -101,6 +101,30 @@ def test_a_slow_link_does_not_hold_up_news(stage: Stage, bits_per_second: int) -
 
 
 @pytest.mark.chaos
+def test_news_over_a_line_of_a_kilobyte_a_second(stage: Stage) -> None:
+    """Found again over 8 kbit/s, with megabytes waiting there: news still takes no more than seconds (F10)."""
+    source = "import time\nwhile not may_end(): time.sleep(0.01)\nfor n in range(400): say(b'%07d ' % n * 1000)\n"
+    source += "while not os.path.exists('/home/lab/end'): time.sleep(0.01)\n"
+    run = stage.submit(f"import os\n{source}")
+    run.wait_started()
+    stage.lab.faults.throttle("lab1", 8_000)
+    run.kill("sshd")
+    run.wait_lost()
+    run.wait_found(limit_s=120)
+    run.release()
+    run.grown(by=2000, limit_s=60)
+    run.host().path("/home/lab/end").touch()
+    since = time.monotonic()
+    wait_until(lambda: any(e["event"] == "exited" for e in run.events()), what="the end of the script")
+    took_s = time.monotonic() - since
+    print(f"the news took {took_s:.1f} s")
+    assert took_s < 5
+    stage.lab.faults.heal("lab1")
+    run.wait_end()
+    checked(run, started=1)
+
+
+@pytest.mark.chaos
 def test_a_long_round_trip_with_losses(stage: Stage) -> None:
     """Three hundred milliseconds there and back, one frame in a hundred lost: slow, and nothing else (F10)."""
     stage.lab.faults.delay("lab2", 0.15, loss=0.01, seed=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,25 @@ def test_two_hundred_processes(stage: Stage) -> None:
     run = stage.submit("for n in range(50): say(b'%d ' % n * 300)\n", nodes=2, processes=200)
     run.wait_end(limit_s=300)
     checked(run, started=200)
+
+
+def test_a_node_without_inotify_left(stage: Stage) -> None:
+    """Another program of the user holds every inotify instance there is: polling alone brings the same bytes (F34)."""
+    hog = """
+import ctypes, sys
+held = ctypes.CDLL(None).inotify_init
+while held() >= 0: pass
+print("none left", flush=True)
+sys.stdin.read()
+"""
+    command = stage.lab[0].inside(["python3", "-c", hog], user="lab")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        assert holder.stdout.readline() == b"none left\n"
+        run = stage.submit("import time\nfor n in range(6): say(b'%d ' % n * 400); time.sleep(0.4)\nsay(b'last')\n")
+        run.wait_end()
+        holder.stdin.close()
+    checked(run, started=1)
 
 
 @pytest.mark.parametrize("release", ["bullseye", "trixie"])
