@@ -14,6 +14,8 @@ from sidecar.contract.layout import EVERY_PROCESS, RunLayout
 NOT_STARTED = "NotStarted"
 STARTED = "Started"
 TERMINATED = "Terminated"
+# Of a node that a person gave up while it was out of reach: its processes may go on to this day.
+UNKNOWN = "Unknown"
 ENDED = frozenset({"Completed", "Failed", TERMINATED})
 
 _NUMBER = re.compile(r"(\d+)")
@@ -41,19 +43,22 @@ class ProcessRow:
 def read_processes(layout: RunLayout) -> list[ProcessRow]:
     """A row a process, in the order main, rank_0, rank_1, ...; empty before the first one was announced."""
     infos = publish.read_records(layout.process_info)
-    return fold(infos, publish.read_records(layout.process_status))
+    unended = UNKNOWN if layout.abandon_request.exists() else TERMINATED
+    return fold(infos, publish.read_records(layout.process_status), unended=unended)
 
 
-def fold(infos: Iterable[Mapping[str, Any]], changes: Iterable[Mapping[str, Any]]) -> list[ProcessRow]:
+def fold(
+    infos: Iterable[Mapping[str, Any]], changes: Iterable[Mapping[str, Any]], *, unended: str = TERMINATED
+) -> list[ProcessRow]:
     """Rows from the lines of both files: `Started` sets the start, anything else the end, the last one wins.
 
-    A line for `*` closes the run: whatever has not ended by then is Terminated at that time.
+    A line for `*` closes the run: whatever has not ended by then is Terminated at that time, or what `unended` says.
     """
     rows = {row.process_name: row for row in map(_row, infos) if row.process_name}
     for change in changes:
         name, status, at = (str(change.get(key) or "") for key in ("process_name", "status", "timestamp"))
         if name == EVERY_PROCESS:
-            rows = {key: _close(row, at) for key, row in rows.items()}
+            rows = {key: _close(row, at, unended) for key, row in rows.items()}
         elif name:
             rows[name] = _apply(rows.get(name) or ProcessRow(process_name=name), status, at)
     return sorted(rows.values(), key=lambda row: natural(row.process_name))
@@ -86,5 +91,7 @@ def _apply(row: ProcessRow, status: str, at: str) -> ProcessRow:
     return dataclasses.replace(row, status=status, end=at)
 
 
-def _close(row: ProcessRow, at: str) -> ProcessRow:
-    return row if row.status in ENDED else dataclasses.replace(row, status=TERMINATED, end=at)
+def _close(row: ProcessRow, at: str, unended: str) -> ProcessRow:
+    if row.status in ENDED:
+        return row
+    return dataclasses.replace(row, status=unended, end=at if unended == TERMINATED else None)

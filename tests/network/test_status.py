@@ -57,6 +57,7 @@ def test_cancel_gives_up_waiting_and_can_abandon(person: Person) -> None:
     done = person.type("cancel", "last", "--abandon")
     assert done.returncode == 0 and f"{run.root.name}: Canceled" in done.stdout
     assert "lab2: no census" in done.stdout and "may go on" in done.stderr
+    assert [process["status"] for process in person.ask("ps", "last")] == ["Terminated", "Unknown"]
 
 
 @pytest.mark.lab(hosts=2)
