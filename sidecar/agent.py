@@ -8,6 +8,7 @@ links on the submitting machine, through `Outflow` from any other.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import select
 import sys
@@ -83,6 +84,8 @@ class Agent:
         self._discard()
         self._greet()
         self._load_plan()
+        gc.freeze()  # What was imported stays: a supervisor that is forked shares it.
+        gc.enable()
         bell_descriptor = -1
         while not self._is_leaving:
             if bell_descriptor < 0 and self._layout.root.is_dir():
