@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 # The same as in runner/transports/ssh/landing.py; whatever a shell printed before it is no word of ours.
 MARKER = "@scriptrun-landing "
-# A submitter that vanished without a word does not keep this process for longer.
-_LIMIT_S = 300
+# A submitter that vanished without a word does not keep this process for longer. At 1 KB/s one packet takes half of it.
+_SILENCE_LIMIT_S = 60
 _PIECE_BYTES = 256 * 1024
 _REQUEST_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -44,7 +44,7 @@ class _Refused(Exception):
 
 def main() -> None:
     """Serves the submitter at the other end of standard input and output; does not return where all is well."""
-    signal.alarm(_LIMIT_S)
+    signal.alarm(_SILENCE_LIMIT_S)
     gc.disable()  # A start makes no garbage, and looking for it is a tenth of the time. An agent switches it on again.
     _say(describe(), prefix="\n" + MARKER)
     request = json.loads(_read_line())
@@ -134,6 +134,7 @@ def _receive(request: Dict[str, Any], partial: str, answer: Dict[str, Any]) -> b
             piece = os.read(0, min(_PIECE_BYTES, size - have))
             if not piece:
                 sys.exit(1)  # The submitter is gone; the next one goes on from here.
+            signal.alarm(_SILENCE_LIMIT_S)
             written = 0
             while written < len(piece):
                 written += os.pwrite(descriptor, piece[written:], have + written)

@@ -79,6 +79,8 @@ def test_connections_that_live_for_some_kilobytes(stage: Stage, limit_bytes: int
     stage.lab.faults.reset_every("lab1", limit_bytes)
     run = stage.submit("for n in range(100): say(b'%d ' % n * 2500 + b'\\n')\n")
     run.wait_end(limit_s=200)
+    # Nobody told the host of the resets: what waits there for a submitter gives up by itself, after a minute.
+    wait_until(lambda: not run.host().processes(), limit_s=90, what="the end of what was cut off")
     checked(run, started=1)
 
 
