@@ -127,6 +127,19 @@ def test_news_over_a_line_of_a_kilobyte_a_second(stage: Stage) -> None:
 
 
 @pytest.mark.chaos
+def test_a_line_that_becomes_slow_in_mid_flood(stage: Stage) -> None:
+    """Megabytes are under way when the line drops to 64 kbit/s: a new link leaves them behind, and news comes (F10)."""
+    run = stage.submit("while not may_end(): say(b'flood ' * 10000)\n")
+    run.grown(by=20_000_000)
+    stage.lab.faults.throttle("lab1", 64_000)
+    run.release()
+    wait_until(lambda: any(e["event"] == "exited" for e in run.events()), what="the end of the script", limit_s=90)
+    stage.lab.faults.heal("lab1")
+    run.wait_end()
+    checked(run, started=1)
+
+
+@pytest.mark.chaos
 def test_a_long_round_trip_with_losses(stage: Stage) -> None:
     """Three hundred milliseconds there and back, one frame in a hundred lost: slow, and nothing else (F10)."""
     stage.lab.faults.delay("lab2", 0.15, loss=0.01, seed=7)
