@@ -119,7 +119,27 @@ def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunReques
         port_count=port_count(request, rank, node_count),
         wants_mpi=isinstance(request.distributed, MpiSpec),
         is_remote=is_remote,
+        about=_about(workspace, record),
     )
+
+
+def _about(workspace: WorkspaceLayout, record: RunRecord) -> dict[str, Any]:
+    """What the job may know of its run wherever it runs."""
+    from runner.store.workspace import WORKSPACE_FOLDER
+
+    root = workspace.root.absolute()
+    return {
+        "display_name": record.name,
+        "description": record.description,
+        "run_number": record.run_number,
+        "target": record.target,
+        "parent_run_id": record.parent_run_id,
+        "tags": dict(record.tags),
+        "properties": dict(record.properties),
+        "environment": record.request.get("environment"),
+        "run_definition": {key: record.request.get(key) for key in ("script", "arguments", "command")},
+        "workspace": {"name": (root.parent if root.name == WORKSPACE_FOLDER else root).name},
+    }
 
 
 def start_controller(

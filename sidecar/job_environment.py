@@ -33,6 +33,7 @@ def compose(
             settings.RUN_ROOT: plan.run_root,
             settings.PROCESS_NAME: spec.name,
             settings.METRICS_FILE: str(run.process_metrics(spec.name)),
+            settings.JOB_CONTEXT_FILE: str(run.job_context),
             settings.RAISED_FILE: str(node.raised(spec.name)),
             settings.AZUREML_RUN_ID: plan.run_id,
             settings.AZUREML_EXPERIMENT_NAME: plan.experiment_name,

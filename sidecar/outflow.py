@@ -15,7 +15,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional
 
 from sidecar.contract.frames import TAIL_BYTES, Frame, FrameKind, json_frame
 from sidecar.contract.layout import STATE, USER_LOGS, RunLayout
-from sidecar.contract.travel import may_travel
+from sidecar.contract.travel import FINAL_FOLDERS, may_travel
 from sidecar.window import Window
 
 # What is looked at once more before a file is sent on from where it was; a cut file hardly has the same there.
@@ -71,7 +71,8 @@ class Outflow:
             yield from _walk(root, top)
         # A sealed copy of the run: the script is gone, `outputs/` is what it left.
         if self._run.seals.is_dir():
-            yield from _walk(root, os.fspath(self._run.outputs))
+            for top in FINAL_FOLDERS:
+                yield from _walk(root, os.path.join(root, top))
 
     def _announce(self, path: str) -> None:
         if path in self._numbers or not may_travel(path, self._node_id):

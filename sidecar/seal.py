@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Iterator, Optional
 
 from sidecar.contract import publish
-from sidecar.contract.layout import AZUREML_LOGS, OUTPUTS, STATE, USER_LOGS, RunLayout
-from sidecar.contract.travel import SealedFile, is_sealed, may_travel
+from sidecar.contract.layout import AZUREML_LOGS, STATE, USER_LOGS, RunLayout
+from sidecar.contract.travel import FINAL_FOLDERS, SealedFile, is_sealed, may_travel
 
 _READ_BYTES = 1024 * 1024
 
@@ -30,7 +30,7 @@ def write(run: RunLayout, node_id: str) -> str:
 
 
 def _paths(root: Path, node_id: str) -> Iterator[str]:
-    for top in (AZUREML_LOGS, USER_LOGS, OUTPUTS, STATE):
+    for top in (AZUREML_LOGS, USER_LOGS, *FINAL_FOLDERS, STATE):
         for folder, folder_names, file_names in os.walk(root / top):
             links = [name for name in folder_names if os.path.islink(os.path.join(folder, name))]
             for name in sorted(file_names + links):

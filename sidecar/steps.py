@@ -119,6 +119,7 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
             made.mkdir(parents=True, exist_ok=True)
         last_room.keep(node.layout)
     log.command(f"Entered working directory {node.layout.work}")
+    publish.write_whole(node.run.job_context, publish.to_json(node.plan.about))
     ports: List[int] = list(body.get("ports", ()))
     if ports:
         log.command(f"Reserved ports {', '.join(map(str, ports))}")

@@ -2,7 +2,7 @@
 
 | path on the node | the claimant's | another node's |
 |---|---|---|
-| logs/PATH, outputs/PATH | same path | logs/<node_id>/PATH, outputs/<node_id>/PATH |
+| logs/PATH, outputs/PATH, artifacts/PATH | same path | logs/<node_id>/PATH, outputs/<node_id>/PATH, ... |
 | everything else, such as 20_ | same path | logs/azureml/sidecar/<node_id>/NAME |
 
 70_mpi_log and what every node writes into logs/azureml/ can be claimed by the run's first node only: the MPI launcher
@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 
 from sidecar.contract import publish
-from sidecar.contract.layout import OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
+from sidecar.contract.layout import ARTIFACTS, CHILDREN, OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
 
 
 class Claims:
@@ -47,6 +47,9 @@ def _is_the_first_nodes(path: str) -> bool:
 
 def _aside(path: str, node_id: str) -> str:
     first, _, rest = path.partition("/")
-    if first in (USER_LOGS, OUTPUTS) and not path.startswith(f"{SYSTEM_LOGS}/"):
+    if first == CHILDREN:
+        _, child_id, folder, rest = path.split("/", 3)
+        return f"{first}/{child_id}/{folder}/{node_id}/{rest}"
+    if first in (USER_LOGS, OUTPUTS, ARTIFACTS) and not path.startswith(f"{SYSTEM_LOGS}/"):
         return f"{first}/{node_id}/{rest}"
     return str(RunLayout.at("").sidecar_logs(node_id) / path.rpartition("/")[2])

@@ -27,6 +27,9 @@ USER_OUTPUT_PREFIXES = ("20_", "70_driver")
 SYSTEM_LOGS = "logs/azureml"
 USER_LOGS = "logs"
 OUTPUTS = "outputs"
+# Files that a script uploaded under a name outside `outputs/` and `logs/`; and those of its child runs.
+ARTIFACTS = "artifacts"
+CHILDREN = "children"
 STATE = ".state"
 
 MAIN = "main"
@@ -109,10 +112,10 @@ def is_driver_log(file_name: str) -> bool:
 
 
 def is_metrics(path: str) -> bool:
-    """Whether `path`, relative to a run folder, is the metrics file of a process."""
+    """Whether `path`, relative to a run folder, is the metrics file of a process, or the mark of its loss."""
     folder, _, name = path.rpartition("/")
     stem, dot, ending = name.rpartition(".")
-    return folder == str(RunLayout.at("").metrics) and dot + ending == ".jsonl" and is_process_name(stem)
+    return folder == str(RunLayout.at("").metrics) and dot + ending in (".jsonl", ".lost") and is_process_name(stem)
 
 
 def is_index(path: str) -> bool:
@@ -218,6 +221,10 @@ class RunLayout(NamedTuple):
     def outputs(self) -> Path:
         """What the script wrote to `outputs/`."""
         return self.root / OUTPUTS
+
+    def child(self, run_id: str) -> RunLayout:
+        """The files of a child run, which the job that made it keeps below its own."""
+        return RunLayout(self.root / CHILDREN / run_id)
 
     @property
     def image_build_log(self) -> Path:
@@ -371,8 +378,17 @@ class RunLayout(NamedTuple):
         return self.state / "metrics"
 
     def process_metrics(self, process_name: str) -> Path:
-        """The metrics that one process logged."""
+        """What one process said of the run: metrics, tags, child runs (docs/metrics.md)."""
         return self.metrics / f"{process_name}.jsonl"
+
+    def process_loss(self, process_name: str) -> Path:
+        """Exists, and is empty, once a process could not write what it had to say."""
+        return self.metrics / f"{process_name}.lost"
+
+    @property
+    def job_context(self) -> Path:
+        """What the submitter tells the job of its run."""
+        return self.state / "job.json"
 
 
 def is_inside(path: str, folder: str) -> bool:

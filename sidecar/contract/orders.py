@@ -68,8 +68,9 @@ class NodePlan(NamedTuple):
     """Everything a node must know of a run before the first order; written once as `plan.json`.
 
     `run_root` is the folder with the layout of a run that the node writes into: the run folder itself on this
-    machine. `bundle` is the folder that holds the `sidecar` package. Durations are seconds. Where `is_remote`, the
-    node writes into a copy that travels, and paths are relative to its work directory until `resolved`.
+    machine. `about` is what the job is told of its run. `bundle` is the folder that holds the `sidecar` package.
+    Durations are seconds. Where `is_remote`, the node writes into a copy that travels, and paths are relative to its
+    work directory until `resolved`.
     """
 
     run_id: str
@@ -90,6 +91,7 @@ class NodePlan(NamedTuple):
     port_count: int
     wants_mpi: bool
     is_remote: bool = False
+    about: Dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def resolved(self, *, work: str, bundle: str) -> NodePlan:
         """The plan with absolute paths, as only the node itself can know them."""

@@ -3,7 +3,7 @@
 | files | travel |
 |---|---|
 | azureml-logs/ 20_ 65_ 70_ 75_, logs/, metrics, time indexes | as they grow |
-| outputs/ | once job release has collected them |
+| outputs/, artifacts/, children/ | once job release has collected them |
 | everything else | never: the controller writes it itself |
 """
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional
 
 from sidecar.contract.layout import (
+    ARTIFACTS,
     AZUREML_LOGS,
+    CHILDREN,
     OUTPUTS,
     STATE,
     USER_LOGS,
@@ -22,10 +24,13 @@ from sidecar.contract.layout import (
     is_metrics,
 )
 
+# Folders whose files are sent once nothing changes them any more.
+FINAL_FOLDERS = (OUTPUTS, ARTIFACTS, CHILDREN)
 # One name on every common file system (NAME_MAX), and a whole path that still fits below a run folder (PATH_MAX).
 _NAME_LIMIT_BYTES = 255
 _PATH_LIMIT_BYTES = 3000
 _HERE = RunLayout.at("")
+_AT_RELEASE = tuple(f"{top}/" for top in FINAL_FOLDERS)
 # What the controller writes into logs/ itself.
 _OWN = frozenset({str(_HERE.failure), str(_HERE.manifest)})
 
@@ -42,7 +47,9 @@ def may_travel(path: str, node_id: str) -> bool:
         return path in map(str, own) or (len(parts) == 2 and is_driver_log(parts[1]))
     if parts[0] == STATE:
         return path == str(_HERE.seal(node_id)) or is_index(path) or is_metrics(path)
-    return parts[0] in (USER_LOGS, OUTPUTS) and len(parts) > 1 and path not in _OWN
+    if parts[0] == CHILDREN:
+        return len(parts) > 3 and parts[2] in (USER_LOGS, OUTPUTS, ARTIFACTS)
+    return parts[0] in (USER_LOGS, OUTPUTS, ARTIFACTS) and len(parts) > 1 and path not in _OWN
 
 
 def _is_long(part: str) -> bool:
@@ -51,7 +58,7 @@ def _is_long(part: str) -> bool:
 
 def waits_for_release(path: str) -> bool:
     """Whether the file is sent only once it is final: a checkpoint that is rewritten would be sent again and again."""
-    return path.startswith(f"{OUTPUTS}/")
+    return path.startswith(_AT_RELEASE)
 
 
 def is_sealed(path: str) -> bool:

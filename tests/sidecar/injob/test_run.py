@@ -87,7 +87,7 @@ def test_numbers_that_json_lacks_are_marked_text(code: str, text: str, tmp_path:
 @pytest.mark.parametrize("code", ["[1]", "(1,)", "range(2)", "(i for i in 'ab')", "2**63", "-2**63 - 1"])
 def test_lists_and_huge_integers_are_refused(code: str, tmp_path: Path) -> None:
     """What Azure ML refuses is refused, with its exception's name, and leaves no record."""
-    source = f"try: run.log('x', {code})\nexcept Exception as e: run.log(type(e).__name__, str(e))"
+    source = f"try: run.log('x', {code})\nexcept Exception as e: run.log(type(e).__name__, e.message)"
     (record,) = log(source, tmp_path)
     assert record["name"] == "UserErrorException"
     assert record["value"].startswith("run.log does not support")
@@ -171,21 +171,6 @@ def test_outside_a_job_it_prints_what_it_would_log() -> None:
     assert "RunEnvironmentException" in run("from azureml.core import Run\nRun.get_context(allow_offline=False)").stderr
 
 
-@pytest.mark.parametrize(
-    ("code", "kind", "name"),
-    [
-        ("from azureml.core import Dataset", "ModuleNotFoundError", "azureml.core.Dataset"),
-        ("import azureml.train.dnn", "ModuleNotFoundError", "azureml.train"),
-        ("from azureml import train", "ModuleNotFoundError", "azureml.train"),
-        ("from azureml.core import Run; Run.get_context().log_list('a', [1])", "AttributeError", "Run.log_list"),
-    ],
-)
-def test_what_is_not_provided_yet_says_so(code: str, kind: str, name: str) -> None:
-    """Any other name of Azure ML's ends in one clear error with that name in it."""
-    last = run(code).stderr.splitlines()[-1]
-    assert last.startswith(f"{kind}: {name} is not provided yet")
-
-
 def test_system_log_has_azure_mls_line_format(tmp_path: Path) -> None:
     """The process's system log has lines of time, logger, level, message."""
     path = tmp_path / "12_azureml.log"
@@ -195,3 +180,17 @@ def test_system_log_has_azure_mls_line_format(tmp_path: Path) -> None:
     assert (logger, level) == ("azureml.run", "DEBUG")
     assert len(moment) == len("2022-04-20 12:27:52,149")
     assert JOB[settings.AZUREML_RUN_ID] in message
+
+
+def test_import_is_cheap(tmp_path: Path) -> None:
+    """The best of several imports costs at most 50 ms (twice that where the machine is busy)."""
+    source = "import time\nt = time.perf_counter()\nfrom azureml.core import Run\nprint(time.perf_counter() - t)"
+    took = min(float(run(source, PYTHONPYCACHEPREFIX=str(tmp_path)).stdout) for _ in range(5))
+    assert took < 0.1
+
+
+def test_import_loads_no_library_that_logging_needs_not() -> None:
+    """What most scripts never use is imported by the calls that do."""
+    more = "import sys\nrun.log('a', 1)\nprint(*sys.modules)"
+    done = run(START + more, **JOB, **{settings.METRICS_FILE: "/dev/null"})
+    assert not {"json", "logging", "typing", "inspect", "pathlib", "shutil", "tempfile"} & set(done.stdout.split())

@@ -94,12 +94,12 @@ class Journal:
         try:
             written = os.write(descriptor, content)
         except OSError as error:
-            self._lose(error.strerror or str(error), text)
+            self.lose(error.strerror or str(error), text.count("\n") - text.startswith("\n"))
             return
         # A torn line ends where the next record begins, so that only what is torn is lost.
         if written != len(content):
             self._line_start = "\n"
-            self._lose("the disk is full", text[written:])
+            self.lose("the disk is full", text[written:].count("\n"))
         else:
             self._line_start = ""
             if self._lost_count:
@@ -118,8 +118,9 @@ class Journal:
             os.close(descriptor)
         return writer
 
-    def _lose(self, reason: str, text: str) -> None:
-        self._lost_count += text.count("\n") - text.startswith("\n")
+    def lose(self, reason: str, count: int = 1) -> None:
+        """Notes that some records, or the files of some, could not be written."""
+        self._lost_count += count
         self._warn(reason)
 
     def _tell_of_loss(self) -> None:
