@@ -19,7 +19,8 @@ from runner.history.record_update import update_record
 from runner.history.run_record import RunRecord, read_record, with_status
 from runner.history.status import RunStatus
 from runner.nodes.fleet import CancelRequested, Fleet
-from runner.phases import driver, image_build, job_prep, job_release, mpi, secure
+from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, secure
+from runner.phases.containers import HadImage, Housing
 from runner.phases.ending import stop_everywhere
 from runner.phases.phase import PhaseFailed, RunContext, Stage
 from runner.phases.sequence import uses_mpi
@@ -60,8 +61,12 @@ class Outcome:
 class Controller:
     """The controller of one run. The caller holds the run's lock."""
 
-    def __init__(self, context: RunContext, fleet: Fleet, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, context: RunContext, fleet: Fleet, *, clock: Callable[[], datetime], housing: Housing | None = None
+    ) -> None:
+        """`housing` is for a job in containers."""
         self._context = context
+        self._housing = housing
         self._fleet = fleet
         self._clock = clock
         self._stage = Stage(context.run, fleet)
@@ -96,6 +101,9 @@ class Controller:
     def _walk(self) -> Outcome:
         try:
             self._enter(RunStatus.STARTING)
+            if self._housing is not None:
+                self._enter(RunStatus.PREPARING)
+                self._note_image(containers.run(self._context, self._stage, self._housing))
             secure.run(self._context, self._stage)
             self._enter(RunStatus.PREPARING)
             image_build.run(self._context, self._stage)
@@ -111,6 +119,8 @@ class Controller:
 
     def _stop(self, reason: str) -> None:
         """Stops what runs on every node that was reached, and waits until each has said that nothing is left."""
+        if self._housing is not None:
+            self._housing.wake()
         reached = [node for node in self._fleet if node.is_reached]
         stop_everywhere(self._stage, reason)
         self._stage.wait_unless_abandoned(
@@ -127,12 +137,15 @@ class Controller:
         at = self._clock()
         self._take_news()
         self._journal.close(_closing_word(status), int(at.timestamp() * 1e9))
+        if self._housing is not None:
+            self._housing.let_go()
         job_release.dismiss(self._stage, census)
+        left = self._housing.leave() if self._housing is not None else None
         if failure is not None:
             run.failure.parent.mkdir(parents=True, exist_ok=True)
             publish.write_whole(run.failure, publish.to_json(failure) + b"\n")
         manifest.seal(run, incomplete=self._incomplete(census))
-        warnings = (*self._record.warnings, *job_release.warnings(census))
+        warnings = (*self._record.warnings, *job_release.warnings(census), *([left] if left else []))
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
         self._enter(status)
 
@@ -232,7 +245,16 @@ class Controller:
         # The first to come builds, whichever node that is; the others find what it made.
         environment = {key: steps[0][key] for key in ("interpreter", "key")}
         environment["cache_hit"] = None if hits[0] is None else all(hits)
+        if self._housing is not None:
+            # What was built, or not, is the image around the interpreter.
+            known = self._record.environment or {"key": None, "cache_hit": None}
+            environment.update(key=known["key"], cache_hit=known["cache_hit"])
         self._record = dataclasses.replace(self._record, environment=environment)
+
+    def _note_image(self, had: HadImage | None) -> None:
+        if had is not None:
+            environment = {"interpreter": None, "key": had.key, "cache_hit": had.is_hit}
+            self._record = dataclasses.replace(self._record, environment=environment)
 
     def _enter(self, status: RunStatus) -> None:
         """Writes the new status, unless the run is further already: a resumed controller walks the same way again."""

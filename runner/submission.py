@@ -109,6 +109,8 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
     from sidecar.contract import interpreters
 
     wiring.check_target(request)
+    if request.docker.use_docker:
+        return _contained_spec(request, environ)
     is_here = isinstance(request.compute_target, LocalTarget)
     spec = _environment_spec(request.environment, is_here=is_here)
     if not is_here:
@@ -125,6 +127,31 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
             hint="install micromamba, or use pip_requirements, or user_managed_dependencies: true",
         )
     return spec
+
+
+def _contained_spec(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The environment inside of an image, which brings or gets whatever is to be installed."""
+    from runner.containers.options import read_options
+    from runner.containers.presence import check_engine
+    from runner.containers.recipe import interpreter_of
+
+    read_options(request.docker.arguments, dict(environ))
+    check_engine(environ)
+    return {
+        "user_managed": True,
+        "interpreter_path": interpreter_of(request),
+        "pip_requirements": None,
+        "conda_dependencies": None,
+    }
+
+
+def _image_recipe(request: RunRequest) -> dict[str, Any]:
+    """What the image is made of, files read; nothing where there is none."""
+    if not request.docker.use_docker:
+        return {}
+    from runner.containers.recipe import read_recipe
+
+    return {"image_recipe": read_recipe(request).to_record()}
 
 
 def _environment_spec(environment: EnvironmentSpec, *, is_here: bool) -> dict[str, Any]:
@@ -212,7 +239,11 @@ def _new_record(
         request=request.to_record(),
         warnings=(*request.warnings, *_withheld(snapshot)),
         snapshot={"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
-        extra={"settings": {"stop_grace_s": options.stop_grace_s}, "environment_spec": dict(environment_spec)},
+        extra={
+            "settings": {"stop_grace_s": options.stop_grace_s},
+            "environment_spec": dict(environment_spec),
+            **_image_recipe(request),
+        },
     )
 
 

@@ -20,6 +20,7 @@ from sidecar.contract import bell, lock, settings
 from sidecar.contract.layout import WorkspaceLayout, local_node_id
 
 if TYPE_CHECKING:
+    from runner.containers.housing import Housing
     from runner.nodes.claims import Claims
     from runner.nodes.fleet import Fleet
     from runner.nodes.node import Node
@@ -80,10 +81,12 @@ def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
 
 def check_target(request: RunRequest) -> None:
     """Raises MachineError where this version cannot run on what the request names."""
-    if request.docker.use_docker:
+    from runner.spec.compute import LocalTarget
+
+    if request.docker.use_docker and not isinstance(request.compute_target, LocalTarget):
         raise MachineError(
-            "jobs in Docker cannot be run yet",
-            hint="use_docker: false under docker_runtime_config, and enabled: false under environment.docker",
+            "jobs in Docker cannot be run on SSH nodes yet",
+            hint="compute_target: local, or docker_runtime_config: {use_docker: false}",
         )
 
 
@@ -107,18 +110,19 @@ def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunReques
         node_rank=rank,
         node_count=node_count,
         run_root=str(node.copy if is_remote else workspace.run(record.run_id).root),
-        bundle="" if is_remote else str(bundle_folder()),
+        bundle="" if is_remote else str(bundle_place(workspace, request)),
         address=_LOOPBACK if isinstance(target, LocalTarget) else target.nodes[rank].address,
         snapshot_store=str(place.snapshots),
         snapshot_id=str((record.snapshot or {})["id"]),
         environment=dict(record.extra["environment_spec"]),
         environment_cache=str(place.environments),
-        environment_variables=dict(request.environment.environment_variables),
+        environment_variables={**_option_variables(request), **request.environment.environment_variables},
         stop_grace_s=float(chosen["stop_grace_s"]),
         max_run_duration_s=request.max_run_duration_seconds,
         port_count=port_count(request, rank, node_count),
         wants_mpi=isinstance(request.distributed, MpiSpec),
         is_remote=is_remote,
+        is_contained=request.docker.use_docker,
         about=_about(workspace, record),
     )
 
@@ -140,6 +144,24 @@ def _about(workspace: WorkspaceLayout, record: RunRecord) -> dict[str, Any]:
         "run_definition": {key: record.request.get(key) for key in ("script", "arguments", "command")},
         "workspace": {"name": (root.parent if root.name == WORKSPACE_FOLDER else root).name},
     }
+
+
+def _option_variables(request: RunRequest) -> dict[str, str]:
+    """What a person wrote as `-e NAME=value` for docker; the engine is not told of it."""
+    if not request.docker.use_docker:
+        return {}
+    from runner.containers.options import read_options
+
+    return read_options(request.docker.arguments, dict(os.environ)).variables
+
+
+def bundle_place(workspace: WorkspaceLayout, request: RunRequest) -> Path:
+    """The folder in which a node of this machine finds the package `sidecar`: containers mount one of its own."""
+    if not request.docker.use_docker:
+        return bundle_folder()
+    from runner.containers import bundle_folder as contained
+
+    return contained.bundle_place(workspace)
 
 
 def start_controller(
@@ -187,17 +209,38 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
         return True
     context = make_context(workspace, record)
     fleet = Fleet()
+    housing = _make_housing(workspace, context, record)
     _attach_nodes(fleet, workspace, context, secrets)
     _listen_to_bell(run.controller_bell, fleet.notify)
     try:
-        _drive(context, fleet)
+        _drive(context, fleet, housing)
     finally:
         fleet.close()
         held.close()
     return True
 
 
-def _drive(context: RunContext, fleet: Fleet) -> None:
+def _make_housing(workspace: WorkspaceLayout, context: RunContext, record: RunRecord) -> Housing | None:
+    """What a job in Docker needs; None for any other."""
+    if not context.request.docker.use_docker:
+        return None
+    from runner.containers.bundle_folder import lay_out
+    from runner.containers.crew import Berth
+    from runner.containers.housing import Housing
+    from runner.containers.recipe import Recipe
+
+    lay_out(Path(context.nodes[0].bundle))
+    return Housing(
+        workspace,
+        context.run,
+        [Berth(plan, workspace.node(plan.node_id, context.run_id)) for plan in context.nodes],
+        recipe=Recipe.from_record(record.extra["image_recipe"]),
+        docker=context.request.docker,
+        environ=os.environ,
+    )
+
+
+def _drive(context: RunContext, fleet: Fleet, housing: Housing | None) -> None:
     """Takes the run to its end; while the disk is full it waits, and then goes on as a new controller would."""
     from runner.controller import Controller
     from runner.nodes.intake import DISK_FULL
@@ -205,7 +248,7 @@ def _drive(context: RunContext, fleet: Fleet) -> None:
 
     while True:
         try:
-            Controller(context, fleet, clock=utc_now).run()
+            Controller(context, fleet, clock=utc_now, housing=housing).run()
             return
         except OSError as error:
             if error.errno not in DISK_FULL:

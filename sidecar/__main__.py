@@ -1,10 +1,12 @@
-"""`python -m sidecar supervisor|agent|rank RUN_ID --node NODE_ID`: started by the runner, never by a person.
+"""`python -m sidecar supervisor|agent|rank|keeper|attendant RUN_ID --node NODE_ID`: started by the runner, never by a
+person.
 
 `python -m sidecar clean` removes from a node what no run there needs; `python -m sidecar report` says what it has.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -12,6 +14,14 @@ from pathlib import Path
 from sidecar import kernel
 from sidecar.contract import settings
 from sidecar.contract.layout import WorkspaceLayout, is_node_id, is_run_id
+
+_PARTS = {
+    "supervisor": "supervisor",
+    "agent": "agent",
+    "rank": "mpi_rank",
+    "keeper": "keeper",
+    "attendant": "attendant",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -26,20 +36,11 @@ def main(arguments: list[str]) -> int:
 
         return serving.main(os.environ.get(settings.WORK_DIRECTORY, ""))
     node_root = os.environ.get(settings.NODE_ROOT, "") or _place(arguments)
-    if part not in ("supervisor", "agent", "rank") or not node_root:
-        sys.stderr.write(f"usage: python -m sidecar supervisor|agent|rank RUN_ID, with {settings.NODE_ROOT} set\n")
+    if part not in _PARTS or not node_root:
+        sys.stderr.write(f"usage: python -m sidecar {'|'.join(_PARTS)} RUN_ID, with {settings.NODE_ROOT} set\n")
         return 2
-    if part == "supervisor":
-        from sidecar import supervisor
-
-        return supervisor.main(node_root)
-    if part == "agent":
-        from sidecar import agent
-
-        return agent.main(node_root)
-    from sidecar import mpi_rank
-
-    return mpi_rank.main(node_root)
+    found: int = importlib.import_module(f"sidecar.{_PARTS[part]}").main(node_root)
+    return found
 
 
 def _place(arguments: list[str]) -> str:

@@ -295,6 +295,8 @@ class Agent:
         return is_starting or lock.holder(self._layout.supervisor_lock) is not None
 
     def _keep_supervisor(self) -> None:
+        if self._plan is not None and self._plan.is_contained and not self._layout.container_end.exists():
+            return  # The keeper in the container does it.
         if self._is_supervised():
             return
         if self._start_count >= _RESTARTS_AT_ONCE and time.monotonic() < self._next_start:

@@ -61,4 +61,10 @@ def run_step(verb: Verb, plan: NodePlan, layout: NodeLayout, body: Mapping[str, 
     # Heavy modules stay out of the supervisor itself: it lives as long as the run.
     from sidecar import steps
 
+    if plan.is_contained:
+        from sidecar import delegation
+
+        code = delegation.run(verb, steps.Node(plan, layout, RunLayout.at(plan.run_root)), body)
+        if code is not None:
+            return code
     return steps.run(verb, steps.Node(plan, layout, RunLayout.at(plan.run_root)), body)

@@ -104,6 +104,8 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         name=f"job_prep.{node.plan.node_id}",
     )
     log.say("Entering job preparation.")
+    if body.get("is_attended"):
+        log.say("Running job preparation in the sidecar container.")
     log.command(f"Fetching snapshot {node.plan.snapshot_id}")
     shutil.rmtree(node.layout.work, ignore_errors=True)
     try:
@@ -131,7 +133,8 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         "is_root": os.geteuid() == 0,
     }
     if body.get("meeting_port"):
-        ordered, facts = meeting.order_addresses(meeting.own_addresses(), node.plan.address)
+        own = [meeting.Address(*known) for known in body.get("addresses", ())] or meeting.own_addresses()
+        ordered, facts = meeting.order_addresses(own, node.plan.address)
         results.update(meeting_port=body["meeting_port"], addresses=ordered, networks=facts)
         log.command(f"Addresses of this node: {', '.join(ordered) or 'none but the loopback'}")
     if node.plan.wants_mpi:
@@ -162,7 +165,7 @@ def meet(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
 def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     """Collects `outputs/` and `logs/`, takes the census, removes the work folder. Results: census, file_count, notes.
 
-    `body` carries what the supervisor knows: its pid, pids to spare, belongings, ports.
+    `body` carries what the supervisor knows: its pid, pids to spare, belongings, ports; or the census itself.
     """
     log = StepLog(
         node.run.job_post_log(node.plan.node_id),
@@ -172,6 +175,8 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     )
     last_room.give_up(node.layout)
     log.say("Entering job release.")
+    if body.get("is_attended"):
+        log.say("Running job release in the sidecar container.")
     notes: List[str] = []
     file_count = 0
     for folder in (OUTPUTS, USER_LOGS):
@@ -181,7 +186,7 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         notes += [f"{folder}/: {note}" for note in done.notes]
     for note in notes:
         log.say(note)
-    found = _take_census(node, body)
+    found = body.get("census") or take_census(node, body)
     log.say(census_sentence(found))
     shutil.rmtree(node.layout.work, ignore_errors=True)
     log.command("Left and removed the working directory")
@@ -200,7 +205,8 @@ def collector(node: Node, folder: str) -> collect.Collector:
     )
 
 
-def _take_census(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
+def take_census(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
+    """What the run left on this node: processes, shared memory, ports."""
     belongings = census.Belongings(foreign=body["belongings"]["foreign"])
     belongings.segments = set(body["belongings"]["segments"])
     belongings.pids = set(body["belongings"]["pids"])

@@ -241,8 +241,7 @@ class Supervisor:
     def _begin_step(self, verb: Verb) -> None:
         body: Dict[str, Any] = {}
         if verb is Verb.PREPARE:
-            meets = self._plan.is_remote and self._plan.node_count > 1
-            self._reserved = ports.ReservedPorts(self._plan.port_count, meeting_port=0 if meets else None)
+            self._reserved = ports.ReservedPorts(self._plan.port_count, meeting_port=0 if self._plan.meets else None)
             body = {"ports": self._reserved.numbers, "bin": self._bin, "meeting_port": self._reserved.meeting_port}
         elif verb is Verb.RELEASE:
             self._look(now=True)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
-from sidecar import kernel, last_room, memory_limits, system_log
+from sidecar import container_end, kernel, last_room, memory_limits, system_log
 from sidecar.contract import bell, events, identity, publish, settings
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ProcessSpec
@@ -46,6 +46,8 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
     try:
         if not _claim(spec, place, wrapper):
             return 0
+        if place.node.container_end.exists():
+            return _record_failed_start(spec, place, begun, container_end.refusal(place.node))
         log = _open_log(place.run.root / spec.log)
     except OSError as error:
         return _record_failed_start(spec, place, begun, error)
@@ -255,6 +257,7 @@ def lost_record(name: str, started: Mapping[str, Any], status: Optional[int]) ->
 def publish_lost(record: Dict[str, Any], node: NodeLayout) -> bool:
     """Writes the exit record that a killed wrapper could not; False where it had written one after all."""
     record["raised"] = _read_raised(node.raised(record["process"]))
+    record.update(container_end.facts(node))
     if not publish.create_once(node.exit(record["process"]), publish.to_json(record)):
         return False
     publish.append_record(node.events, {"event": events.EXITED, **record})

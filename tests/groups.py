@@ -61,6 +61,15 @@ def _lab() -> str | None:
     return None if made.returncode == 0 else "namespaces may not be made here (needs a real machine's root)"
 
 
+def _docker() -> str | None:
+    """Whether a Docker engine can be started; looked at by starting one."""
+    if os.geteuid() != 0:
+        return "needs root"
+    asked = subprocess.run([sys.executable, "-m", "tests.docker.engine"], capture_output=True, text=True, timeout=300)
+    words = asked.stderr.strip().splitlines() or [f"the probe ended with {asked.returncode}"]
+    return None if asked.returncode == 0 else words[-1]
+
+
 def _sshd() -> str | None:
     missing = [name for name in ("ssh-keygen", "ssh-agent") if shutil.which(name) is None]
     if not Path("/usr/sbin/sshd").exists() and shutil.which("sshd") is None:
@@ -84,6 +93,7 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "conda": ("builds a conda environment", _conda),
     "ddp": ("runs PyTorch processes", _ddp),
     "lab": ("runs against hosts made of namespaces (tests/lab)", _lab),
+    "docker": ("runs jobs in containers of an engine that the tests start", _docker),
     "sshd": ("logs in to a real sshd that the test starts", _sshd),
     "network": ("builds environments from the package index", _network),
 }

@@ -1,4 +1,8 @@
-"""A lock that one process holds and no crash can leave behind, with the holder's identity to read in it."""
+"""A lock that one process holds and no crash can leave behind, with the holder's identity to read in it.
+
+The holder may live in a container: its pid means nothing outside of that one's pid namespace, whose number is in the
+file as well.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from pathlib import Path
 from typing import Optional
 
 from sidecar.contract import identity, publish
+
+_NAMESPACE = "pid_namespace"
 
 
 class HeldLock:
@@ -29,7 +35,7 @@ def take(path: Path) -> Optional[HeldLock]:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    content = publish.to_json(identity.own_identity().to_record())
+    content = publish.to_json({**identity.own_identity().to_record(), _NAMESPACE: _own_namespace()})
     # Over the old one, and only then shorter: on a full disk what was given back could not be had again.
     os.pwrite(descriptor, content.ljust(os.fstat(descriptor).st_size), 0)
     os.ftruncate(descriptor, len(content))
@@ -39,10 +45,38 @@ def take(path: Path) -> Optional[HeldLock]:
 def holder(path: Path) -> Optional[identity.ProcessIdentity]:
     """The live process that holds the lock; None where nobody does.
 
-    Asks by the identity in the file and never by trying the lock, which could make a rightful taker fail.
+    Asks by the identity in the file and not by trying the lock, which could make a rightful taker fail; of a holder
+    in another pid namespace only the lock itself can tell.
     """
     try:
-        found = identity.identity_from(publish.read_record(path))
+        record = publish.read_record(path)
     except (OSError, ValueError):
         return None
-    return found if found is not None and identity.is_alive(found) else None
+    found = identity.identity_from(record)
+    if record is None or found is None:
+        return None
+    is_near = record.get(_NAMESPACE) in (None, _own_namespace())
+    return found if (identity.is_alive(found) if is_near else is_held(path)) else None
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock, found out by trying it: for locks whose takers try again."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _own_namespace() -> Optional[int]:
+    """The number of this process's pid namespace; None where there is no /proc."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None

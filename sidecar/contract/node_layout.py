@@ -61,6 +61,46 @@ class NodeLayout(NamedTuple):
         return self.root / "agent.bell"
 
     @property
+    def keeper_lock(self) -> Path:
+        """Locked (flock) as long as the node's job container lives; holds its keeper's identity as JSON."""
+        return self.root / "keeper.lock"
+
+    @property
+    def attendant_lock(self) -> Path:
+        """Locked (flock) as long as the node's sidecar container lives."""
+        return self.root / "attendant.lock"
+
+    @property
+    def attendant_bell(self) -> Path:
+        """FIFO: any byte written wakes the attendant."""
+        return self.root / "attendant.bell"
+
+    @property
+    def container_words(self) -> Path:
+        """What the containers of the node print before and beside their work."""
+        return self.root / "container.log"
+
+    @property
+    def container_end(self) -> Path:
+        """Why the job container is no more; once it exists nothing is started for the node, only cleaned up."""
+        return self.root / "container-end.json"
+
+    @property
+    def attendant_end(self) -> Path:
+        """Exists once the sidecar container is no more: its steps are done without it."""
+        return self.root / "attendant-end.json"
+
+    @property
+    def handed(self) -> Path:
+        """Steps that the supervisor handed to the attendant, and how each ended."""
+        return self.root / "handed"
+
+    @property
+    def home(self) -> Path:
+        """HOME of the processes in the node's containers."""
+        return self.root / "home"
+
+    @property
     def copy(self) -> Path:
         """The node's copy of the run folder, where it does not share that with the controller."""
         return self.root / "run"

@@ -70,7 +70,8 @@ class NodePlan(NamedTuple):
     `run_root` is the folder with the layout of a run that the node writes into: the run folder itself on this
     machine. `about` is what the job is told of its run. `bundle` is the folder that holds the `sidecar` package.
     Durations are seconds. Where `is_remote`, the node writes into a copy that travels, and paths are relative to its
-    work directory until `resolved`.
+    work directory until `resolved`. Where `is_contained`, its supervisor lives in a container, with all paths as they
+    are outside.
     """
 
     run_id: str
@@ -92,6 +93,12 @@ class NodePlan(NamedTuple):
     wants_mpi: bool
     is_remote: bool = False
     about: Dict[str, Any] = {}  # noqa: RUF012 - never changed
+    is_contained: bool = False
+
+    @property
+    def meets(self) -> bool:
+        """Whether the node has to find the others on a network."""
+        return self.node_count > 1 and (self.is_remote or self.is_contained)
 
     def resolved(self, *, work: str, bundle: str) -> NodePlan:
         """The plan with absolute paths, as only the node itself can know them."""

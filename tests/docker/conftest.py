@@ -1,0 +1,53 @@
+"""One engine for all tests in here, with its images, and a look at what each test leaves on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.docker import images
+from tests.docker.engine import Engine, running_engine
+from tests.docker.stage import DockerStage
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """The engine of the tests."""
+    with running_engine() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def client(engine: Engine) -> Iterator[docker.APIClient]:
+    """Asks the engine what it has."""
+    found = engine.client()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine) -> Callable[[str], str]:
+    """Has a base image, made when it is first asked for; its name."""
+    there: set[str] = set()
+
+    def have(name: str) -> str:
+        if name not in there:
+            images.import_image(engine, name)
+            there.add(name)
+        return name
+
+    return have
+
+
+@pytest.fixture
+def stage(
+    tmp_path: Path, engine: Engine, client: docker.APIClient, image: Callable[[str], str]
+) -> Iterator[DockerStage]:
+    """Types `runner` against the engine; at the end nothing of ours may be left on it but named images."""
+    image(images.PYTHON_39)
+    found = DockerStage(tmp_path, engine.address, client)
+    yield found
+    found.expect_nothing_left()
