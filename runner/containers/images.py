@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.containers import build_access, dockerfile_build, labels
@@ -24,6 +23,7 @@ from runner.containers.labels import Role
 from runner.containers.recipe import Recipe, context_hash, ignore_patterns
 from runner.errors import EnvironmentBuildError, MachineError
 from sidecar.contract.layout import WorkspaceLayout
+from sidecar.contract.stores import EnvironmentsLayout
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -56,7 +56,7 @@ class Images:
     def __init__(self, client: APIClient, address: str, workspace: WorkspaceLayout, environ: Mapping[str, str]) -> None:
         self._client = client
         self._address = address
-        self._workspace = workspace
+        self._folder = EnvironmentsLayout(workspace.environments).images
         self._environ = environ
 
     def have(self, recipe: Recipe, platform: str, log: BuildLog, client: Client) -> HadImage:
@@ -107,8 +107,8 @@ class Images:
     @contextlib.contextmanager
     def _lock(self, key: str, client: Client) -> Iterator[None]:
         """For us alone; the kernel frees it when this process dies."""
-        self._workspace.images.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._workspace.images / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _try_lock(descriptor):
                 if client.is_canceled():
@@ -165,7 +165,7 @@ class Images:
         installation.run(
             base,
             key,
-            Path(self._workspace.images, f"{key}.{os.getpid()}"),
+            self._folder / f"{key}.{os.getpid()}",
             name=client.name,
             own_labels={**client.owner, labels.ROLE: Role.BUILD.value},
             is_canceled=client.is_canceled,

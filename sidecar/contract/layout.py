@@ -6,7 +6,6 @@
   environments/<key>/       built virtual environments
   nodes/<node_id>/<run_id>/ NodeLayout of a local node; on an SSH node it lies below that node's work directory
   bundles/                  what is shipped to nodes, by content hash
-  images/                   locks of image builds; the images are in the engine
   wheels/                   wheels that a person put there, for nodes that this machine's own packages do not fit
   known_hosts               keys of machines that a person accepted for this workspace
   compute/<name>.yml
@@ -149,11 +148,6 @@ class WorkspaceLayout(NamedTuple):
     def bundles(self) -> Path:
         """What is shipped to nodes; on a node, what was shipped to it."""
         return self.root / "bundles"
-
-    @property
-    def images(self) -> Path:
-        """Locks and leftovers of image builds; the images themselves are the engine's."""
-        return self.root / "images"
 
     @property
     def wheels(self) -> Path:

@@ -9,6 +9,7 @@ environments/
   <key>.lock               held (flock) by the one who builds it; never removed
   <key>.failed             why the last build failed, for those who waited for it
   <key>.conda.yml          the conda file of a build under way
+  images/                  locks and leftovers of image builds; the images themselves are the engine's
 bundles/
   <sha256>/                on a node: the sidecar, laid out; the name is the hash of the archive it came in
   <sha256>.partial         on a node: as much of the archive as has arrived
@@ -51,6 +52,11 @@ class EnvironmentsLayout(NamedTuple):
     """The places in a cache of environments."""
 
     root: Path
+
+    @property
+    def images(self) -> Path:
+        """Locks and leftovers of image builds lie here."""
+        return self.root / "images"
 
     def folder(self, key: str) -> Path:
         """The environment itself."""

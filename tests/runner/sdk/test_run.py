@@ -175,7 +175,9 @@ def test_run_id_may_be_chosen(experiment: Experiment, project: Path) -> None:
             experiment.submit(ScriptRunConfig(project, "train.py"), run_id=taken)
 
 
-def test_what_cannot_be_submitted_creates_nothing(experiment: Experiment, project: Path) -> None:
+def test_what_cannot_be_submitted_creates_nothing(
+    experiment: Experiment, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each mistake has its exception, and the workspace stays without a run."""
     (project / "away").symlink_to("/etc/hostname")
     with pytest.raises(SnapshotException):
@@ -188,7 +190,8 @@ def test_what_cannot_be_submitted_creates_nothing(experiment: Experiment, projec
         experiment.submit("train.py")  # type: ignore[arg-type]  # that is the test
     with pytest.raises(TypeError, match="unexpected keyword argument"):
         experiment.submit(ScriptRunConfig(project, "train.py"), shaw_output=True)  # type: ignore[call-arg]
-    with pytest.raises(MachineError, match="Docker"):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
+    with pytest.raises(MachineError, match="no Docker engine"):
         experiment.submit(ScriptRunConfig(project, "train.py", docker_runtime_config=DockerConfiguration(True)))
     assert list(experiment.get_runs()) == []
 
