@@ -178,3 +178,13 @@ OLDEST = textwrap.dedent(
 def test_everything_shipped_into_jobs_reads_under_3_8() -> None:
     """The in-job code keeps to the grammar of Python 3.8."""
     subprocess.run([sys.executable, "-c", OLDEST, str(BOOTSTRAP.parent)], check=True)
+
+
+def test_azureml_of_the_job_wins_over_an_installed_one(tmp_path: Path) -> None:
+    """A real azureml-core among the installed packages, which would find no Azure, hides nothing."""
+    installed = tmp_path / "site-packages" / "azureml"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("raise SystemExit('the installed one')")
+    (tmp_path / "script.py").write_text("from azureml.core import Run\nprint(Run.__module__)")
+    done = run(as_job("script.py"), tmp_path, PYTHONPATH=str(installed.parent))
+    assert (done.returncode, done.stdout) == (0, b"scriptrun_job.run\n")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import types
 
+from scriptrun_job.partial import Partial
+
 TYPE_CHECKING = False  # `typing` would cost every process more than the rest of this package.
 if TYPE_CHECKING:
     from typing import Any, Dict
 
 
-class Environment:
+class Environment(metaclass=Partial):
     """A job's environment: `name`, `python`, `docker`, `environment_variables`. Changing it changes nothing."""
+
+    _why = "environments are defined on the submitting machine, before a job starts"
 
     def __init__(self, name: str, **_others: Any) -> None:
         self.name = name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(namespace: Dict[str, Any], site: str) -> None:
     """Runs `sys.argv[1:]` in `namespace`, which is the one of `__main__`; raises whatever the script raises.
 
-    `site` is the folder that jobs find `azureml` in; it goes behind everything that the user installed.
+    `site` is the folder that jobs find `azureml` in.
     """
     argv, bootstrap = sys.argv[1:], sys.argv[0]
     if not argv:
@@ -35,7 +35,7 @@ def run(namespace: Dict[str, Any], site: str) -> None:
         sys.orig_argv.remove(bootstrap)
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.path.dirname(os.path.realpath(argv[0])))
-    sys.path.append(site)
+    sys.path.insert(_place_on_path(), site)
     path = _path_as_python_has_it(argv[0])
     _make_main(namespace, path)
     flood.start()
@@ -73,6 +73,17 @@ def _prepare_children(site: str) -> None:
     """Child processes that are Python find `azureml` too, and their output is live; who asked otherwise is heeded."""
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != site]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, site])
+
+
+def _place_on_path() -> int:
+    """Behind the script's own folder and the standard library, before what is installed.
+
+    There a real azureml-core may be, which old conda files ask for: it would find no Azure, and metrics would be lost.
+    """
+    for index, folder in enumerate(sys.path):
+        if os.path.basename(folder) in ("site-packages", "dist-packages"):
+            return index
+    return len(sys.path)
 
 
 def _path_as_python_has_it(script: str) -> str:

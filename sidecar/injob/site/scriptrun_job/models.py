@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from scriptrun_job.errors import NotProvidedError, not_provided
+from scriptrun_job.partial import Partial
+
 TYPE_CHECKING = False  # `typing` would cost every process more than the rest of this package.
 if TYPE_CHECKING:
-    from typing import Dict, Optional
+    from typing import Any, Dict, Optional
+
+_ELSEWHERE = "models are looked up on the submitting machine; give a job the model's files as an input"
 
 
-class Model:
-    """A model that this job registers. Its version is given on the submitting side, so it is None here."""
+class Model(metaclass=Partial):
+    """A model that this job registers. Its version is given on the submitting side, so it is None here.
+
+    `Model(workspace, name)` looks a registered one up in v1; that raises NotProvidedError in a job.
+    """
+
+    _why = _ELSEWHERE
+    name: str
+    version: Optional[int]
+    tags: Dict[str, str]
+    properties: Dict[str, str]
+    description: Optional[str]
+    run_id: Optional[str]
+    model_framework: Optional[str]
+    model_framework_version: Optional[str]
 
     class Framework:
         """The frameworks that v1 names."""
@@ -21,8 +39,12 @@ class Model:
         TFKERAS = "TfKeras"
         MULTI = "Multi"
 
-    def __init__(
-        self,
+    def __init__(self, workspace: Any, name: Optional[str] = None, *_arguments: Any, **_named: Any) -> None:
+        raise NotProvidedError(not_provided(f"the model {name}", _ELSEWHERE))
+
+    @classmethod
+    def asked_for(
+        cls,
         name: str,
         *,
         tags: Optional[Dict[str, str]] = None,
@@ -31,15 +53,18 @@ class Model:
         run_id: Optional[str] = None,
         model_framework: Optional[str] = None,
         model_framework_version: Optional[str] = None,
-    ) -> None:
-        self.name = name
-        self.version: Optional[int] = None
-        self.tags = dict(tags or {})
-        self.properties = dict(properties or {})
-        self.description = description
-        self.run_id = run_id
-        self.model_framework = model_framework
-        self.model_framework_version = model_framework_version
+    ) -> Model:
+        """The model that `register_model` asked for."""
+        model = cls.__new__(cls)
+        model.name = name
+        model.version = None
+        model.tags = dict(tags or {})
+        model.properties = dict(properties or {})
+        model.description = description
+        model.run_id = run_id
+        model.model_framework = model_framework
+        model.model_framework_version = model_framework_version
+        return model
 
     @property
     def id(self) -> str:

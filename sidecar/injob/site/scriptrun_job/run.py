@@ -269,6 +269,11 @@ class Run(MetricLog, RunFiles, RunChildren):
             self.fail(error_details=f"{kind.__name__}: {error}")
 
 
+def get_run(experiment: Any, run_id: str, *_arguments: Any, **_named: Any) -> Run:
+    """v1's older word for `Run.get`."""
+    return Run(experiment, run_id)
+
+
 class _StrangeRun:
     """A run that the job knows by its id alone: the parent of the job's own."""
 

@@ -114,7 +114,7 @@ class RunFiles(RunBase):
             raise ModelPathNotFoundException(
                 f"Could not locate the provided model_path {path} in the set of files uploaded to the run: {names}"
             )
-        model = Model(
+        model = Model.asked_for(
             model_name,
             tags={str(key): str(value) for key, value in (tags or {}).items()},
             properties={str(key): str(value) for key, value in (properties or {}).items()},

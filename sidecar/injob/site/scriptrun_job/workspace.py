@@ -6,24 +6,33 @@ import os
 
 from scriptrun_job import names
 from scriptrun_job.errors import UserErrorException, not_provided
+from scriptrun_job.partial import Partial
 
 TYPE_CHECKING = False  # `typing` would cost every process more than the rest of this package.
 if TYPE_CHECKING:
-    from typing import Any, Dict, NoReturn, Optional
+    from typing import Any, Dict, Optional
 
     from scriptrun_job.job import Job
 
 _ELSEWHERE = "a workspace lies on the submitting machine, and a job may run anywhere; ask for it before you submit"
 
 
-class Workspace:
+class Workspace(metaclass=Partial):
     """The workspace that the run belongs to: its names, its tracking URI and its secrets.
 
     `Workspace.from_config()` inside a job is that workspace too.
     """
 
-    def __init__(self, about: Optional[Dict[str, Any]] = None) -> None:
-        self._about = about or {}
+    _why = _ELSEWHERE
+
+    def __init__(
+        self,
+        subscription_id: Optional[str] = None,
+        resource_group: Optional[str] = None,
+        workspace_name: Optional[str] = None,
+        **_others: Any,
+    ) -> None:
+        self._about = {"name": workspace_name, "subscription_id": subscription_id, "resource_group": resource_group}
 
     @staticmethod
     def from_config(path: Any = None, auth: Any = None, _logger: Any = None, _file_name: Any = None) -> Workspace:
@@ -34,6 +43,11 @@ class Workspace:
         if job is None:
             raise UserErrorException(not_provided("Workspace.from_config", _ELSEWHERE))
         return of_job(job)
+
+    @staticmethod
+    def get(name: Any = None, *_arguments: Any, **_named: Any) -> Workspace:
+        """The workspace of the run, whatever the name. Raises UserErrorException outside a job."""
+        return Workspace.from_config()
 
     @property
     def name(self) -> str:
@@ -53,7 +67,7 @@ class Workspace:
     @property
     def location(self) -> str:
         """Where v1's workspace is hosted."""
-        return self._text("location")
+        return "local"
 
     def get_details(self) -> Dict[str, Any]:
         """The workspace's names."""
@@ -75,9 +89,6 @@ class Workspace:
         """The secrets of the job."""
         return Keyvault()
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(not_provided(f"Workspace.{name}", _ELSEWHERE))
-
     def __repr__(self) -> str:
         return (
             f"Workspace.create(name={self.name!r}, subscription_id={self.subscription_id!r}, "
@@ -88,8 +99,10 @@ class Workspace:
         return str(self._about.get(key) or "local")
 
 
-class Experiment:
+class Experiment(metaclass=Partial):
     """The experiment that the run belongs to."""
+
+    _why = _ELSEWHERE
 
     def __init__(self, workspace: Workspace, name: str, **_others: Any) -> None:
         self._workspace = workspace
@@ -115,15 +128,14 @@ class Experiment:
         """v1's older word for `workspace`."""
         return self._workspace
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(not_provided(f"Experiment.{name}", _ELSEWHERE))
-
     def __repr__(self) -> str:
         return f"Experiment(Name: {self._name},\nWorkspace: {self._workspace.name})"
 
 
-class Keyvault:
+class Keyvault(metaclass=Partial):
     """Secrets that the job was given, each in an environment variable of its own."""
+
+    _why = _ELSEWHERE
 
     def get_secret(self, name: str) -> str:
         """The secret called `name`. Raises UserErrorException naming the variable where there is none."""
@@ -143,11 +155,9 @@ class Keyvault:
                 found[name] = None
         return found
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(not_provided(f"Keyvault.{name}", _ELSEWHERE))
-
 
 def of_job(job: Job) -> Workspace:
     """The workspace that the job's run belongs to."""
     about = job.about.get("workspace")
-    return Workspace(about if isinstance(about, dict) else None)
+    found: Dict[str, Any] = about if isinstance(about, dict) else {}
+    return Workspace(found.get("subscription_id"), found.get("resource_group"), found.get("name"))

@@ -1,16 +1,10 @@
-"""`from azureml.core import Run`."""
+"""`from azureml.core import Run`; the other names load when they are used."""
 
 from __future__ import annotations
 
-from scriptrun_job.errors import not_provided
+from scriptrun_job import azureml_modules
+from scriptrun_job.catalog import VERSION
 from scriptrun_job.run import Run
 
-__all__ = ["Run"]
-
-TYPE_CHECKING = False  # `typing` would cost every process more than the rest of this package.
-if TYPE_CHECKING:
-    from typing import NoReturn
-
-
-def __getattr__(name: str) -> NoReturn:
-    raise AttributeError(not_provided(f"azureml.core.{name}"))
+__all__ = ["VERSION", "Run"]
+__getattr__ = azureml_modules.attributes_of(__name__)
