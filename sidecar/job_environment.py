@@ -11,7 +11,18 @@ from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, ProcessSpec
 
 # The runner's own steering of its background processes is no business of a job.
-_NOT_INHERITED = (settings.WORKSPACE, settings.NODE_ROOT)
+_NOT_INHERITED = (
+    settings.WORKSPACE,
+    settings.NODE_ROOT,
+    # A person's own MLflow server is that of the machine; what a job shall use is said in its config.
+    settings.MLFLOW_TRACKING_URI,
+    settings.MLFLOW_RUN_ID,
+    settings.MLFLOW_EXPERIMENT_ID,
+    settings.MLFLOW_EXPERIMENT_NAME,
+    settings.MLFLOW_REGISTRY_URI,
+)
+_JOB_SITE = "sidecar/injob/site"
+_BOOTSTRAP = "sidecar/injob/bootstrap.py"
 
 
 def compose(
@@ -54,4 +65,33 @@ def compose(
     environ["PWD"] = str(node.work)
     environ.update(spec.env)
     environ.update(plan.environment_variables)
+    if spec.is_user:
+        environ.update(_mlflow(environ, plan))
+        _let_python_find(environ, f"{plan.bundle}/{_JOB_SITE}", spec)
     return environ
+
+
+def _mlflow(environ: Mapping[str, str], plan: NodePlan) -> Dict[str, str]:
+    """What makes MLflow in the job log to its run; nothing but quiet where the user names a server to log to."""
+    quiet = {settings.MLFLOW_DISABLE_TELEMETRY: "true", settings.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT: "true"}
+    variables = {} if settings.MLFLOW_TRACKING_URI in environ else _mlflow_run(plan)
+    if plan.node_count > 1:  # Else the nodes' system metrics would be one series.
+        variables[settings.MLFLOW_SYSTEM_METRICS_NODE_ID] = plan.node_id
+    return {name: value for name, value in {**quiet, **variables}.items() if name not in environ}
+
+
+def _mlflow_run(plan: NodePlan) -> Dict[str, str]:
+    from urllib.parse import quote
+
+    return {
+        settings.MLFLOW_TRACKING_URI: f"scriptrun-job://{quote(plan.run_root)}",
+        settings.MLFLOW_RUN_ID: plan.run_id,
+    }
+
+
+def _let_python_find(environ: Dict[str, str], site: str, spec: ProcessSpec) -> None:
+    """Has every Python of a command find `azureml` and MLflow's plugin; for a script its bootstrap does so."""
+    if any(part.endswith(_BOOTSTRAP) for part in spec.argv[:2]):
+        return
+    paths = [path for path in environ.get(settings.PYTHONPATH, "").split(os.pathsep) if path and path != site]
+    environ[settings.PYTHONPATH] = os.pathsep.join([*paths, site])

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from tests import groups
+from tests.doubles import mlflow_lab
 
 _SKIPPED = pytest.StashKey[dict[str, set[str]]]()
 _REQUIRED = pytest.StashKey[set[str]]()
+
+
+@pytest.fixture(scope="session")
+def mlflow_oldest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the oldest MLflow that must work."""
+    return mlflow_lab.build_environment(tmp_path_factory.mktemp("mlflow") / "oldest", mlflow_lab.OLDEST)
+
+
+@pytest.fixture(scope="session")
+def mlflow_newest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the newest MLflow, and scikit-learn."""
+    return mlflow_lab.build_environment(tmp_path_factory.mktemp("mlflow") / "newest", mlflow_lab.NEWEST)
 
 
 def pytest_configure(config: pytest.Config) -> None:

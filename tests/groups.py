@@ -85,6 +85,18 @@ def _network() -> str | None:
     return None if done.returncode == 0 else "pip reaches no package index"
 
 
+def _mlflow() -> str | None:
+    """Environments with MLflow are made by uv out of the package index."""
+    beside = Path(sys.executable).with_name("uv")
+    return obstacle("network") if beside.exists() else f"no uv beside {sys.executable} (make test installs it)"
+
+
+def _loggers() -> str | None:
+    names = ("mlflow", "torch", "lightning", "transformers")
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    return f"{', '.join(missing)} not installed (pip install 'scriptrun[loggers]')" if missing else None
+
+
 GROUPS: dict[str, tuple[str, Probe]] = {
     "root": ("needs root: mounts a small disk, changes owners", _root),
     "strace": ("injects faults at a chosen system call", _strace),
@@ -95,6 +107,8 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "lab": ("runs against hosts made of namespaces (tests/lab)", _lab),
     "docker": ("runs jobs in containers of an engine that the tests start", _docker),
     "sshd": ("logs in to a real sshd that the test starts", _sshd),
+    "mlflow": ("runs jobs and readers with a real MLflow, the oldest and the newest", _mlflow),
+    "loggers": ("runs the MLflow loggers of Lightning and Hugging Face", _loggers),
     "network": ("builds environments from the package index", _network),
 }
 # Left out of `make test`; each has a command of its own.

@@ -113,11 +113,19 @@ def test_imports_make_no_circle() -> None:
 
 
 def test_in_job_code_imports_only_itself_and_the_standard_library() -> None:
-    """What runs in the job's interpreter needs nothing installed there; mpi4py is touched only where it is loaded."""
+    """What runs in the job's interpreter needs nothing installed there; mpi4py and MLflow are used where they are."""
     for path in IN_JOB.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports(path)}
         foreign = tops - sys.stdlib_module_names - {"scriptrun_job"}
-        assert foreign <= ({"mpi4py"} if path.name == "outcome.py" else set()), path
+        allowed = {"scriptrun_mlflow", "mlflow"} if path.parent.name == "scriptrun_mlflow" else set()
+        assert foreign <= ({"mpi4py"} if path.name == "outcome.py" else allowed), path
+
+
+def test_mlflow_is_loaded_by_its_stores_alone() -> None:
+    """What MLflow loads by itself, and what reads records, imports no MLflow."""
+    for name in ("plugin", "records", "views"):
+        tops = {found.split(".")[0] for found in imports(IN_JOB / "site" / "scriptrun_mlflow" / f"{name}.py")}
+        assert "mlflow" not in tops or name == "plugin"
 
 
 def test_command_loads_nothing_heavy() -> None:

@@ -1,0 +1,73 @@
+"""Environments with a real MLflow, and jobs in them as a node would start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidecar.contract import settings
+from sidecar.contract.layout import RunLayout
+
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "sidecar" / "injob" / "site"
+# setuptools: MLflow 2.9 imports pkg_resources.
+OLDEST = ("mlflow-skinny==2.9.2", "setuptools<81")
+NEWEST = ("mlflow-skinny", "scikit-learn", "pandas")
+RUN_ID = "digits_1790000000_0123abcd"
+_NOT_INHERITED = ("PYTHON", "RUNNER_", "AZUREML_", "MLFLOW_")
+
+
+def build_environment(folder: Path, requirements: tuple[str, ...]) -> Path:
+    """A virtual environment with these packages; its interpreter."""
+    uv = Path(sys.executable).with_name("uv")
+    python = folder / "bin" / "python"
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=60)
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True, timeout=240)
+    return python
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a script that was run as a job left."""
+
+    run: RunLayout
+    output: dict[str, Any]
+    records: list[dict[str, Any]]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """The records of one kind."""
+        return [record for record in self.records if record["kind"] == kind]
+
+
+def run_job(python: Path, folder: Path, source: str, **more: str) -> Job:
+    """Runs `source`, which ends in `show(name=value, ...)`, with the environment that a node gives a job."""
+    run = RunLayout.at(str(folder / RUN_ID))
+    run.metrics.mkdir(parents=True)
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)},
+        settings.METRICS_FILE: str(run.process_metrics("main")),
+        settings.RUN_ROOT: str(run.root),
+        settings.AZUREML_RUN_ID: RUN_ID,
+        settings.AZUREML_EXPERIMENT_NAME: "digits",
+        settings.MLFLOW_RUN_ID: RUN_ID,
+        settings.MLFLOW_TRACKING_URI: f"scriptrun-job://{run.root}",
+        settings.MLFLOW_DISABLE_TELEMETRY: "true",
+        settings.PYTHONPATH: str(SITE),
+        **more,
+    }
+    result = folder / "result.json"
+    script = folder / "job.py"
+    script.write_text(f"def show(**found): import json; json.dump(found, open({str(result)!r}, 'w'))\n{source}")
+    done = subprocess.run([python, script], cwd=folder, env=environ, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Job(run=run, output=json.loads(result.read_text()), records=read_lines(run.process_metrics("main")))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The records in a file of a run."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
