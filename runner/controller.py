@@ -7,6 +7,8 @@ NotStarted -> Starting -> Preparing -> Running -> Finalizing -> Completed | Fail
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +76,7 @@ class Controller:
         self._record = read_record(context.run)
         self._seen: set[tuple[str, str, str]] = set()
         fleet.observe(self._take_news)
-        fleet.watch_cancel(context.run.cancel_request.exists)
+        fleet.watch_cancel(self._is_cancel_wanted)
 
     def run(self) -> None:
         """Walks the phases to the run's end. Returns with a terminal status on disk."""
@@ -88,6 +90,11 @@ class Controller:
             closing = self._walk_and_release()
             publish.write_whole(self._context.run.closing, publish.to_json(closing))
         self._close(Outcome.from_record(closing), closing["census"])
+
+    def _is_cancel_wanted(self) -> bool:
+        if not self._context.run.record.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._context.run.record))
+        return self._context.run.cancel_request.exists()
 
     def _walk_and_release(self) -> dict[str, Any]:
         """The phases, and release whatever came of them. What is returned is durable before any node may go."""

@@ -13,11 +13,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import MachineError
+from runner.errors import MachineError, NoSuchRunError
 from runner.history.run_record import RunRecord, read_record
 from sidecar import contract
 from sidecar.contract import bell, lock, settings
-from sidecar.contract.layout import WorkspaceLayout, local_node_id
+from sidecar.contract.layout import RunLayout, WorkspaceLayout, local_node_id
 
 if TYPE_CHECKING:
     from runner.containers.housing import Housing
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from sidecar.contract.orders import NodePlan
 
 _LOOPBACK = "127.0.0.1"
+# A run's folder that is away for less may be on its way back: a file system that is mounted again.
+_REMOVED_AFTER_S = 5.0
 # The option by which a controller knows that secrets wait on its standard input.
 SECRETS_ON_STDIN = "--secrets-on-stdin"
 
@@ -245,15 +247,30 @@ def _drive(context: RunContext, fleet: Fleet, housing: Housing | None) -> None:
     from runner.controller import Controller
     from runner.nodes.intake import DISK_FULL
     from runner.nodes.node import DISK_PAUSE_S
+    from runner.phases import job_release
 
     while True:
         try:
             Controller(context, fleet, clock=utc_now, housing=housing).run()
             return
-        except OSError as error:
-            if error.errno not in DISK_FULL:
+        except (OSError, NoSuchRunError) as error:
+            is_full = isinstance(error, OSError) and error.errno in DISK_FULL
+            if not is_full and context.run.record.exists():
                 raise
             time.sleep(DISK_PAUSE_S)
+            if _is_removed(context.run):
+                job_release.abandon(fleet)
+                return
+
+
+def _is_removed(run: RunLayout) -> bool:
+    """Whether the run's record is gone, and stays gone for a while."""
+    deadline = time.monotonic() + _REMOVED_AFTER_S
+    while not run.record.exists():
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _read_secrets() -> Secrets:

@@ -12,8 +12,12 @@ from sidecar.contract import events
 class Belongings:
     """What the run's processes on a node were seen to use while they lived."""
 
-    def __init__(self, *, foreign: Iterable[str]) -> None:
-        """`foreign` are names in /dev/shm from before the run: used or not, they are not the run's."""
+    def __init__(self, *, foreign: Iterable[str], since_s: float = 0.0) -> None:
+        """`foreign` are names in /dev/shm from before the run, `since_s` is its begin (Unix time).
+
+        What is older is not the run's, used or not.
+        """
+        self.since_s = since_s
         self.foreign = frozenset(foreign)
         self.segments: Set[str] = set()
         self.pids: Set[int] = set()
@@ -45,7 +49,7 @@ def take(
     still_used = shared_memory.used_by(pid for pid in table if pid not in remaining)
     belongings.segments |= shared_memory.left_by_mpi(belongings.foreign)
     removed = shared_memory.remove_left(belongings.segments, still_used)
-    removed += shared_memory.remove_system_v(belongings.pids)
+    removed += shared_memory.remove_system_v(belongings.pids, since_s=belongings.since_s)
     segments = _left_segments(belongings, still_used)
     listening = sorted(ports.listening(port_numbers))
     return {
@@ -64,5 +68,6 @@ def _left_segments(belongings: Belongings, still_used: Set[str]) -> List[str]:
         for name in sorted(belongings.segments - still_used)
         if (shared_memory.POSIX_FOLDER / name).exists()
     ]
-    system_v = [f"sysv:{segment}" for segment in shared_memory.system_v_segments(belongings.pids)]
+    found = shared_memory.system_v_segments(belongings.pids, since_s=belongings.since_s)
+    system_v = [f"sysv:{segment}" for segment in found]
     return posix + system_v

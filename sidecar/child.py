@@ -47,6 +47,8 @@ def _run_child(act: Callable[[], int], title: str, *, has_own_session: bool) -> 
             signal.signal(number, signal.SIG_DFL)
         kernel.rename_process(title)
         code = act()
+    except SystemExit:
+        pass  # Stopped: the code says so.
     except BaseException as error:  # The door of this process: the traceback goes to the supervisor's log.
         sys.excepthook(type(error), error, error.__traceback__)
     finally:
@@ -58,6 +60,8 @@ def _run_child(act: Callable[[], int], title: str, *, has_own_session: bool) -> 
 def run_step(verb: Verb, plan: NodePlan, layout: NodeLayout, body: Mapping[str, Any]) -> int:
     """A step, in its own process; ends with the supervisor, since the next one begins it again."""
     kernel.die_with_parent(signal.SIGKILL)
+    # A stop: what is half done is taken back on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # Heavy modules stay out of the supervisor itself: it lives as long as the run.
     from sidecar import steps
 

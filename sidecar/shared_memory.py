@@ -81,8 +81,11 @@ def remove_left(names: Iterable[str], still_used: Set[str]) -> List[str]:
     return removed
 
 
-def system_v_segments(creators: Set[int]) -> Dict[int, int]:
-    """Segment id -> how many processes are attached, for the System V segments that one of `creators` made."""
+def system_v_segments(creators: Set[int], *, since_s: float) -> Dict[int, int]:
+    """Segment id -> how many processes are attached, for the System V segments that one of `creators` made.
+
+    One that was last changed before `since_s` (Unix time) is somebody's who had the same pid earlier.
+    """
     try:
         lines = _SYSV_TABLE.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -91,16 +94,16 @@ def system_v_segments(creators: Set[int]) -> Dict[int, int]:
     segments = {}
     for line in lines[1:]:
         row = dict(zip(columns, line.split()))
-        if int(row["cpid"]) in creators:
+        if int(row["cpid"]) in creators and int(row["ctime"]) >= int(since_s):
             segments[int(row["shmid"])] = int(row["nattch"])
     return segments
 
 
-def remove_system_v(creators: Set[int]) -> List[str]:
-    """Removes the unattached System V segments that `creators` made; says which."""
+def remove_system_v(creators: Set[int], *, since_s: float) -> List[str]:
+    """Removes the unattached System V segments that `creators` made since then; says which."""
     library = ctypes.CDLL(None, use_errno=True)
     return [
         f"sysv:{segment}"
-        for segment, attached in system_v_segments(creators).items()
+        for segment, attached in system_v_segments(creators, since_s=since_s).items()
         if attached == 0 and library.shmctl(segment, _IPC_RMID, None) == 0
     ]

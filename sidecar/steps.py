@@ -207,7 +207,7 @@ def collector(node: Node, folder: str) -> collect.Collector:
 
 def take_census(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     """What the run left on this node: processes, shared memory, ports."""
-    belongings = census.Belongings(foreign=body["belongings"]["foreign"])
+    belongings = census.Belongings(foreign=body["belongings"]["foreign"], since_s=node.layout.plan.stat().st_mtime)
     belongings.segments = set(body["belongings"]["segments"])
     belongings.pids = set(body["belongings"]["pids"])
     return census.take(

@@ -33,7 +33,9 @@ from sidecar import (
 from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, ProcessSpec, Verb, node_plan, process_spec
+from sidecar.forgotten import Forgotten
 from sidecar.past import Past, read_past
+from sidecar.step_processes import STEPS, StepProcesses
 from sidecar.watch import ProcessWatch
 
 # Longer: an order whose ring was lost waits. Shorter: idle cost.
@@ -64,8 +66,7 @@ class Supervisor:
         self._stop = stopping.Stop(self._mark, supervisor=os.getpid())
         self._watch = ProcessWatch(layout)
         self._belongings = census.Belongings(foreign=())
-        self._steps: Dict[int, Verb] = {}
-        self._begun_again: Set[Verb] = set()
+        self._steps = StepProcesses(plan, layout, self._journal)
         self._carried_out: Set[str] = set()
         self._reserved: Optional[ports.ReservedPorts] = None
         self._port_numbers: List[int] = []
@@ -91,13 +92,16 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self._begin_stop(events.REASON_CANCEL, self._plan.stop_grace_s))
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
+        forgotten = Forgotten(self._layout, self._run, is_remote=self._plan.is_remote)
         while True:
-            if not self._layout.plan.exists():
-                stopping.leave_nothing(self._mark)  # Somebody removed the folder: no order will ever come.
+            if forgotten.is_certain():
+                stopping.leave_nothing(self._mark)
+                forgotten.remove()
                 break
             with last_room.forgiven(self._layout):  # What found no room is tried again in the next turn.
                 self._turn()
             if self._is_leaving:
+                stopping.leave_nothing(self._mark)
                 break
             sources = [bell_descriptor, wake_read, *self._watch.descriptors]
             ready, _, _ = select.select(sources, [], [], self._wait_s())
@@ -199,10 +203,12 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            verb = self._steps.pop(pid, None)
+            verb = self._steps.take(pid)
             if verb is not None:
                 self._finish_step(verb, status)
             else:
+                # Between two looks it may have lived, made a segment and died.
+                self._belongings.pids.add(pid)
                 self._watch.note_ended(pid, status)
 
     # Orders
@@ -210,10 +216,10 @@ class Supervisor:
     def _take_orders(self) -> None:
         for name in sorted(self._order_names()):
             order = publish.read_record(self._layout.order(name))
-            if order is None or Verb(order["verb"]) in self._steps.values():
+            if order is None or self._steps.is_running(Verb(order["verb"])):
                 continue
             verb = Verb(order["verb"])
-            if verb in (Verb.BUILD, Verb.PREPARE, Verb.MEET, Verb.RELEASE):
+            if verb in STEPS:
                 self._begin_step(verb)
                 continue
             self._carry_out(verb, order)
@@ -240,39 +246,27 @@ class Supervisor:
 
     def _begin_step(self, verb: Verb) -> None:
         body: Dict[str, Any] = {}
-        if verb is Verb.PREPARE:
-            self._reserved = ports.ReservedPorts(self._plan.port_count, meeting_port=0 if self._plan.meets else None)
-            body = {"ports": self._reserved.numbers, "bin": self._bin, "meeting_port": self._reserved.meeting_port}
-        elif verb is Verb.RELEASE:
+        if verb is Verb.RELEASE:
             self._look(now=True)
+            self._belongings.pids.update(self._watch.pids)
             body = {
                 "supervisor": os.getpid(),
                 "belongings": self._belongings.to_record(),
                 "ports": self._port_numbers,
             }
-        pid = child.fork(
-            functools.partial(child.run_step, verb, self._plan, self._layout, body),
-            f"step {verb.value} {self._plan.run_id}",
-        )
-        self._steps[pid] = verb
+        elif self._stop.stage is not stopping.Stage.IDLE:
+            self._note_results(self._steps.refuse(verb, f"the {verb.value} step was stopped"))
+            return
+        elif verb is Verb.PREPARE:
+            self._reserved = ports.ReservedPorts(self._plan.port_count, meeting_port=0 if self._plan.meets else None)
+            body = {"ports": self._reserved.numbers, "bin": self._bin, "meeting_port": self._reserved.meeting_port}
+        self._steps.begin(verb, body)
 
     def _finish_step(self, verb: Verb, status: int) -> None:
-        """Takes what the step said of its end; one that was killed before it could say anything begins again, once."""
-        told = [
-            record
-            for record in publish.read_records(self._layout.events)
-            if record["event"] == events.STEP and record["step"] == verb.value and record["state"] != events.BEGUN
-        ]
-        if told:
-            self._note_results(told[-1])
-        elif verb not in self._begun_again:
-            self._begun_again.add(verb)
-        else:
-            self._carried_out.add(ORDER_NAMES[verb])
-            number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-            how = f"was killed by {wrapper.signal_name(number)}" if number else "could not tell how it ended"
-            message = f"the {verb.value} step {how}"
-            self._journal.tell(events.STEP, step=verb.value, state=events.FAILED, message=message, hint=None)
+        is_stopping = self._stop.stage is not stopping.Stage.IDLE and verb is not Verb.RELEASE
+        result = self._steps.result(verb, status, is_stopping=is_stopping)
+        if result is not None:
+            self._note_results(result)
         bell.ring(self._layout.agent_bell)
 
     # Processes
@@ -333,13 +327,14 @@ class Supervisor:
         self._look(now=True)
         if not self._stop.is_under_way:
             self._journal.tell(events.STOPPING, reason=reason, grace_s=grace_s)
-        self._stop.begin(reason, grace_s=grace_s, helpers=self._watch.helper_pids, spared=self._steps)
+        helpers = self._watch.helper_pids | self._steps.installers()
+        self._stop.begin(reason, grace_s=grace_s, helpers=helpers, spared=self._steps.unstoppable)
 
     def _advance_stop(self) -> None:
         if not self._stop.is_under_way:
             return
         was = self._stop.stage
-        self._stop.advance(helpers=self._watch.helper_pids, spared=self._steps)
+        self._stop.advance(helpers=self._watch.helper_pids, spared=self._steps.unstoppable)
         if self._stop.stage is stopping.Stage.KILLING and was is stopping.Stage.ASKING:
             self._journal.tell(events.KILLING, count=self._stop.killed_count)
         elif self._stop.stage is stopping.Stage.DONE:
@@ -356,7 +351,7 @@ class Supervisor:
         now = time.monotonic()
         if self._idle_since is None:
             self._idle_since = now
-        remaining = processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps)
+        remaining = processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps.pids)
         if remaining and now - self._idle_since < _LINGER_S:
             return
         if remaining and self._stop.stage is not stopping.Stage.DONE:
@@ -375,7 +370,7 @@ class Supervisor:
         self._next_look = time.monotonic() + self._look_pause_s
         if not self._watch.running_names:
             return
-        self._belongings.look(processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps))
+        self._belongings.look(processes.of_run(self._mark, supervisor=os.getpid(), spared=self._steps.pids))
         for watched, state in self._watch.changed_states():
             event = events.STALLED if state == "T" else events.RESUMED
             self._journal.tell(event, process=watched.name, state=state)

@@ -62,6 +62,11 @@ class ProcessWatch:
         return self._is_expecting
 
     @property
+    def pids(self) -> Set[int]:
+        """What the wrappers have started, whether it still runs or not."""
+        return {watched.pid for watched in self._by_name.values() if watched.pid is not None}
+
+    @property
     def helper_pids(self) -> Set[int]:
         """Wrappers, launchers and launchers' helpers: asked to end only through the user's processes."""
         found: Set[int] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runner.nodes.fleet import Fleet
 from runner.nodes.node import Node
 from runner.phases import collection
 from runner.phases.phase import PhasePlan, RunContext, Stage
@@ -87,10 +88,23 @@ def dismiss(stage: Stage, census: Mapping[str, Any]) -> None:
     )
 
 
+def abandon(fleet: Fleet) -> None:
+    """Ends everything of a run whose folder somebody removed, on every node that can be reached."""
+    fleet.observe(lambda: None)
+    for node in fleet:
+        node.order(ORDER_NAMES[Verb.QUIT], Verb.QUIT)
+    fleet.wait(lambda: all(node.is_removed for node in fleet), limit_s=_QUIT_LIMIT_S, heeds_cancel=False)
+
+
 def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:
     """What a person must know of nodes that could not be released: their outputs may be incomplete."""
     sentence = "{node}: outputs may be incomplete: {problem}{kept}"
-    return tuple(
+    left = tuple(
+        f"{node}: {found['left']} of what the run started or made could not be ended or removed: see its census"
+        for node, found in sorted(census.items())
+        if found.get("left")
+    )
+    return left + tuple(
         sentence.format(node=node, problem=found["problem"], kept=f"; the rest is in {found['kept']}/work")
         for node, found in sorted(census.items())
         if "problem" in found and "kept" in found

@@ -201,6 +201,7 @@ class Lab:
         nodes: int = 1,
         distributed: DistributedSpec | None = None,
         variables: Mapping[str, str] | None = None,
+        environment: EnvironmentSpec | None = None,
         **options: Any,
     ) -> RunRequest:
         """The request for a script with the text `source`, in a folder of its own."""
@@ -215,7 +216,7 @@ class Lab:
             source_directory=str(folder),
             script=SCRIPT,
             distributed=distributed or several,
-            environment=EnvironmentSpec(environment_variables=dict(variables or {})),
+            environment=environment or EnvironmentSpec(environment_variables=dict(variables or {})),
             **options,
         )
 

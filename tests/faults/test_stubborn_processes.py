@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -205,3 +206,14 @@ def test_a_fork_bomb_among_the_runners_own_processes(lab: Lab, small_cgroup: Pat
     victim.cancel()
     checked(victim, "Canceled", started=1)
     assert controller.wait(timeout=20) == 0
+
+
+def test_a_segment_of_a_process_that_is_gone_at_once(lab: Lab) -> None:
+    """System V shared memory of a script shorter than any look at it is removed, and said to be."""
+    source = "import ctypes\nprint(ctypes.CDLL(None).shmget(0, 4096, 0o1600), flush=True)\n"
+    run = lab.submit(source)
+    record = run.wait_end()
+    segment = int(run.run.driver_log(None).read_text())
+    assert record.census is not None
+    assert record.census["local-0"]["removed"] == [f"sysv:{segment}"]
+    assert ctypes.CDLL(None).shmctl(segment, 2, ctypes.create_string_buffer(256)) == -1  # IPC_STAT
