@@ -126,6 +126,7 @@ def test_a_thousand_reconnections(stage: Stage) -> None:
     controller = run.controller()
     assert controller is not None
     _reconnect(run, 100)
+    run.grown()  # Both are looked at while a link stands.
     before = _usage(controller.pid)
     _reconnect(run, 900)
     run.grown()
