@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from sidecar.contract import publish
-from sidecar.contract.layout import is_inside
+from sidecar.contract.containment import is_inside
 
 
 class Collection(NamedTuple):

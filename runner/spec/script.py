@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from runner.errors import UsageError
-from sidecar.contract.layout import is_inside
+from sidecar.contract.containment import is_inside
 
 
 def resolve_script(source_directory: str, script: str) -> str:

@@ -8,8 +8,7 @@
   bundles/                  what is shipped to nodes, by content hash
   wheels/                   wheels that a person put there, for nodes that this machine's own packages do not fit
   known_hosts               keys of machines that a person accepted for this workspace
-  compute/<name>.yml
-  history.db
+  compute/<name>.yml, history.db
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ OUTPUTS = "outputs"
 ARTIFACTS = "artifacts"
 CHILDREN = "children"
 STATE = ".state"
-
 MAIN = "main"
 MPI_LAUNCHER = "mpi_launcher"
 EVERY_PROCESS = "*"
@@ -318,6 +316,11 @@ class RunLayout(NamedTuple):
         return self.state / "controller.log"
 
     @property
+    def controller_crash(self) -> Path:
+        """How often controllers ended by an error of their own in one status, and by which; absent where none did."""
+        return self.state / "controller-crash.json"
+
+    @property
     def controller_bell(self) -> Path:
         """FIFO: any byte written wakes the controller."""
         return self.state / "controller.bell"
@@ -336,6 +339,11 @@ class RunLayout(NamedTuple):
     def closing(self) -> Path:
         """How the phases went, and the census by node: once it exists, nothing of the run is started any more."""
         return self.state / "closing.json"
+
+    @property
+    def sealing(self) -> Path:
+        """How far the manifest is, while that takes long."""
+        return self.state / "sealing.json"
 
     def node_events(self, node_id: str) -> Path:
         """JSON lines as they came from one node's supervisor."""
@@ -389,9 +397,3 @@ class RunLayout(NamedTuple):
     def job_context(self) -> Path:
         """What the submitter tells the job of its run."""
         return self.state / "job.json"
-
-
-def is_inside(path: str, folder: str) -> bool:
-    """Whether `path`, once resolved, lies in `folder` (or is it)."""
-    real, real_folder = os.path.realpath(path), os.path.realpath(folder)
-    return real == real_folder or real.startswith(real_folder.rstrip(os.sep) + os.sep)
