@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from runner.errors import MachineError
+from runner.history.controller_crash import CrashWatch
 from runner.history.run_record import RunRecord, read_record
 from runner.history.status_watch import StatusWatch
 from runner.nodes.contact import LostContact, read_all_lost
@@ -54,12 +55,14 @@ def cancel(
 ) -> RunRecord:
     """Cancels the run and returns its record once it has ended; `is_abandoning`: without nodes that are out of reach.
 
-    Raises MachineError where that takes too long, or where nodes are out of reach `away_limit_s` after the grace.
+    Raises MachineError where that takes too long, where controllers crash in vain, or where nodes are out of reach
+    `away_limit_s` after the grace.
     """
+    run = workspace.run(run_id)
+    crashes = CrashWatch(run)
     request_cancel(workspace, run_id)
     if is_abandoning:
         request_abandon(workspace, run_id)
-    run = workspace.run(run_id)
     watch = StatusWatch(run)
     grace_s = float((watch.read().extra.get("settings") or {}).get("stop_grace_s", 0.0))
     started = time.monotonic()
@@ -72,6 +75,7 @@ def cancel(
             lost = read_all_lost(run, watch.read().nodes)
             if lost:
                 raise _out_of_reach(run_id, lost)
+        crashes.check()
         resume_if_orphaned(workspace, run_id)
         time.sleep(_LOOK_S)  # The condition is the record's status above.
     raise MachineError(f"run {run_id} is still being canceled", hint=f"runner status {run_id}")

@@ -151,8 +151,9 @@ class Controller:
         if failure is not None:
             run.failure.parent.mkdir(parents=True, exist_ok=True)
             publish.write_whole(run.failure, publish.to_json(failure) + b"\n")
-        manifest.seal(run, incomplete=self._incomplete(census))
-        warnings = (*self._record.warnings, *job_release.warnings(census), *([left] if left else []))
+        patience = manifest.Patience(run.cancel_request.exists)
+        unsealed = manifest.seal(run, incomplete=self._incomplete(census), patience=patience)
+        warnings = (*self._record.warnings, *job_release.warnings(census), *unsealed, *([left] if left else []))
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
         self._enter(status)
 

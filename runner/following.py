@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from runner.errors import RunCanceledError, RunFailedError
+from runner.history.controller_crash import CrashWatch
 from runner.history.failure import how
 from runner.history.run_record import RunRecord
 from runner.history.status import RunStatus
@@ -39,10 +40,11 @@ class Watcher:
         self._watch = StatusWatch(workspace.run(run_id))
         self._told: RunStatus | None = None
         self._away: set[str] = set()
+        self._crashes = CrashWatch(workspace.run(run_id))
         self._next_check = time.monotonic() + _CHECK_S
 
     def is_finished(self) -> bool:
-        """Whether the run reached a terminal status."""
+        """Whether the run reached a terminal status. Raises MachineError where controllers crash in vain."""
         record = self._watch.read()
         if record.status is not self._told and self._says is not None and not record.status.is_terminal:
             self._says.write(f"{record.status}\n")
@@ -51,6 +53,7 @@ class Watcher:
         if not record.status.is_terminal and time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + _CHECK_S
             self._tell_lost(record)
+            self._crashes.check()
             from runner.submission import resume_if_orphaned
 
             if resume_if_orphaned(self._workspace, self._run_id, self._secrets) and self._says is not None:

@@ -314,8 +314,12 @@ def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout, secrets: 
             break
         time.sleep(0.002)  # The condition is the lock above; this only keeps the core free between two looks.
     if process.poll() not in (None, 0):
+        from runner.history.controller_crash import read_crash
+
+        crash = read_crash(run)
+        why = f": {crash.message}" if crash is not None else ""
         raise MachineError(
-            f"run {run_id} was created, but its controller ended at once; see {run.controller_log}",
+            f"run {run_id} was created, but its controller ended at once{why}; see {run.controller_log}",
             hint=f"runner attach {run_id}",
         )
 

@@ -197,6 +197,7 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
 
     `has_secrets`: what logins need is read from standard input first.
     """
+    from runner.history.controller_crash import note_crash
     from runner.nodes.fleet import Fleet
 
     run = workspace.run(run_id)
@@ -209,13 +210,16 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
     record = read_record(run)
     if record.status.is_terminal:
         return True
-    context = make_context(workspace, record)
     fleet = Fleet()
-    housing = _make_housing(workspace, context, record)
-    _attach_nodes(fleet, workspace, context, secrets)
-    _listen_to_bell(run.controller_bell, fleet.notify)
     try:
+        context = make_context(workspace, record)
+        housing = _make_housing(workspace, context, record)
+        _attach_nodes(fleet, workspace, context, secrets)
+        _listen_to_bell(run.controller_bell, fleet.notify)
         _drive(context, fleet, housing)
+    except Exception as error:  # The door of this process: whoever waits for the run is told.
+        note_crash(run, error)
+        raise
     finally:
         fleet.close()
         held.close()

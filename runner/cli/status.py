@@ -14,10 +14,13 @@ import click
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump
 from runner.cli.tty import bold, is_coloured, red
+from runner.errors import MachineError
+from runner.history.controller_crash import read_crash
 from runner.history.full_disk import full_disk
 from runner.history.moments import utc_and_ago
 from runner.history.process_table import ProcessRow, read_processes
 from runner.history.run_record import RunRecord, read_record
+from runner.history.seal_progress import read_progress
 from runner.history.status import RunStatus
 from runner.logview.terminal_text import harmless
 from sidecar.contract.layout import RunLayout, driver_log_index
@@ -40,7 +43,10 @@ def command(run: str, output: str) -> None:
     from runner.cli.resume import resume_if_orphaned
 
     workspace, run_id = run_here(run)
-    resume_if_orphaned(workspace, run_id)
+    try:
+        resume_if_orphaned(workspace, run_id)
+    except MachineError as error:  # How the run is can be said all the same.
+        click.echo(f"runner: {error.message}", err=True)
     layout = workspace.run(run_id)
     record = read_record(layout)
     processes = read_processes(layout)
@@ -82,8 +88,9 @@ def describe(
     for node_id, contact in lost.items():
         yield f"           {_safe(node_id)}: {_safe(contact.sentence(node_id, now))}"
     yield f"processes  {_summary(processes)}"
-    shortage = None if record.status.is_terminal else full_disk(layout)
-    for warning in (*record.warnings, *([shortage] if shortage else [])):
+    if not record.status.is_terminal and (progress := read_progress(layout)) is not None:
+        yield f"progress   {progress}"
+    for warning in (*record.warnings, *_troubles(layout, record)):
         yield f"warning    {_safe(warning)}"
     if record.failure:
         yield ""
@@ -93,6 +100,17 @@ def describe(
     yield f"folder     {layout.root}"
     for number, suggestion in enumerate([*_logins(layout, record, lost), *_next(record)]):
         yield f"{'next' if number == 0 else '':<10} {suggestion}"
+
+
+def _troubles(layout: RunLayout, record: RunRecord) -> Iterator[str]:
+    """What a run that has not ended may be waiting for."""
+    if record.status.is_terminal:
+        return
+    crash, shortage = read_crash(layout), full_disk(layout)
+    if crash is not None and crash.status == record.status.value:
+        yield crash.sentence(layout)
+    if shortage is not None:
+        yield shortage
 
 
 def _since(record: RunRecord, now: datetime) -> str:

@@ -8,6 +8,7 @@ from sidecar.contract.layout import RunLayout
 
 # Less, and not even the run's record can be replaced.
 _LEAST_BYTES = 64 * 1024
+_LEAST_FILES = 4
 
 
 def full_disk(layout: RunLayout) -> str | None:
@@ -16,6 +17,12 @@ def full_disk(layout: RunLayout) -> str | None:
         disk = os.statvfs(layout.root)
     except OSError:
         return None
-    if disk.f_bavail * disk.f_frsize >= _LEAST_BYTES:
-        return None
-    return f"no space left on the disk of {layout.root}: logs wait on the nodes until there is room"
+    waiting = f"on the disk of {layout.root}: logs wait on the nodes until there is room"
+    if disk.f_flag & os.ST_RDONLY:
+        return f"nothing can be written {waiting}; it is mounted read-only"
+    if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
+        return f"no space left {waiting}"
+    # A file system that does not count its files says 0 of 0.
+    if disk.f_files > 0 and disk.f_favail < _LEAST_FILES:
+        return f"no inodes left {waiting}"
+    return None

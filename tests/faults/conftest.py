@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,19 @@ import pytest
 pytest.register_assert_rewrite("tests.faults.invariants")
 
 from tests.faults.lab import Lab, chance_for  # noqa: E402 - the line above must come first
+
+# Without these a process of root obeys the rights of files like everybody else.
+_PLAIN = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
+
+
+@pytest.fixture
+def plainly() -> list[str]:
+    """What stands in front of a command that must obey the rights of files."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root ignores rights of files, and setpriv, which could change that, is not installed")
+    return _PLAIN
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +16,6 @@ from tests.faults.invariants import checked
 from tests.faults.lab import COUNTING, Lab, Victim, pause, wait_until
 
 _SCRIPT = COUNTING.format(lines=3, pause=0)
-# Without these a process of root obeys the rights of files like everybody else.
-_PLAIN = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
 _FILLING = """
 import os, sys, time
 go = sys.argv[1] + "/go"
@@ -50,16 +47,6 @@ def fill(disk: Path) -> None:
     with open(disk / "ballast", "wb", buffering=0) as ballast, contextlib.suppress(OSError):
         while True:
             ballast.write(b"x" * 4096)
-
-
-@pytest.fixture
-def plainly() -> list[str]:
-    """What stands in front of a command that must obey the rights of files."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        pytest.skip("root ignores rights of files, and setpriv, which could change that, is not installed")
-    return _PLAIN
 
 
 def _submit(lab: Lab, *prefix: str, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
