@@ -15,7 +15,8 @@ from typing import Any, Deque, Dict, Iterator, Mapping
 from sidecar.contract import events, publish
 from sidecar.contract.layout import NodeLayout
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Nobody can be helped at once: the disk, or the person's quota, is full, or the disk can only be read for now.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Much less would not hold a long seal.
 _RESERVE_BYTES = 1024 * 1024
 # Less, and a script could hardly write a line.

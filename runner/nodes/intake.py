@@ -25,8 +25,8 @@ from sidecar.contract.travel import may_travel, waits_for_release
 # A node that announces more than this is not counted on to stop.
 _STREAM_LIMIT = 1_000_000
 _OPEN_LIMIT = 16
-# Nobody can be helped at once where these are the reason: the disk, or the person's quota, is full.
-DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Nobody can be helped at once where these are the reason: the disk, or the person's quota, is full, or read-only.
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import MachineError
+from sidecar import processes
 from tests.faults.invariants import checked
 from tests.faults.lab import COUNTING, Lab, Victim, pause, wait_until
 
@@ -166,3 +167,24 @@ def test_a_node_that_cannot_be_written(lab: Lab, plainly: list[str]) -> None:
     record = checked(victim, "Failed", started=0)
     assert record.failure is not None
     assert f"{victim.node(1).root}: Permission denied" in record.failure["summary"]
+
+
+@pytest.mark.root
+def test_a_disk_that_can_only_be_read_when_a_process_ends(lab: Lab, tmp_path: Path) -> None:
+    """The true end of the process is told once the disk can be written again."""
+    source = "import os, sys, time\nprint('x', flush=True)\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.01)"
+    with small_disk(lab.workspace.root, "6m") as disk:
+        victim = lab.submit(source, arguments=(str(tmp_path / "go"),))
+        victim.wait_log(b"x\n")
+        pid = victim.wait_started()["main"]["pid"]
+        subprocess.run(["mount", "--bind", disk, disk], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+        try:
+            assert "mounted read-only" in lab.command("status", victim.run_id).stdout
+            (tmp_path / "go").touch()
+            wait_until(lambda: not processes.command_line(pid), what="the end of the process")
+            pause(1.0)  # Now its wrapper tries in vain to say so.
+        finally:
+            subprocess.run(["umount", "--lazy", disk], check=True)
+        wait_until(lambda: _has_ended(victim), limit_s=60, what="the end of the run")
+        checked(victim, started=1)
