@@ -20,6 +20,7 @@ from runner.history.process_journal import ProcessJournal
 from runner.history.record_update import update_record
 from runner.history.run_record import RunRecord, read_record, with_status
 from runner.history.status import RunStatus
+from runner.nodes import log_checks
 from runner.nodes.fleet import CancelRequested, Fleet
 from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, secure
 from runner.phases.containers import HadImage, Housing
@@ -152,8 +153,10 @@ class Controller:
             run.failure.parent.mkdir(parents=True, exist_ok=True)
             publish.write_whole(run.failure, publish.to_json(failure) + b"\n")
         patience = manifest.Patience(run.cancel_request.exists)
-        unsealed = manifest.seal(run, incomplete=self._incomplete(census), patience=patience)
-        warnings = (*self._record.warnings, *job_release.warnings(census), *unsealed, *([left] if left else []))
+        logs = log_checks.check_logs(run, self._fleet)
+        unsealed = manifest.seal(run, incomplete={**logs.incomplete, **self._incomplete(census)}, patience=patience)
+        found = (*job_release.warnings(census), *logs.warnings, *unsealed, *([left] if left else []))
+        warnings = (*self._record.warnings, *found)
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
         self._enter(status)
 

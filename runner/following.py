@@ -136,6 +136,8 @@ def exit_code(record: RunRecord) -> int:
 
 def write_summary(out: TextIO, run: RunLayout, record: RunRecord) -> None:
     """The end of a followed run: v1's heading, the result, where everything is."""
+    from runner.logview.terminal_text import harmless
+
     out.write("\nExecution Summary\n=================\n")
     out.write(f"RunId: {record.run_id}\nStatus: {record.status}\n")
     if record.duration:
@@ -144,7 +146,7 @@ def write_summary(out: TextIO, run: RunLayout, record: RunRecord) -> None:
         is_hit = record.environment.get("cache_hit")
         out.write(f"Environment: {record.environment['key'][:12]} ({'cache hit' if is_hit else 'built'})\n")
     for warning in record.warnings:
-        out.write(f"Warning: {warning}\n")
+        out.write(f"Warning: {harmless(warning.encode('utf-8', 'replace'), is_coloured=False)}\n")
     if record.failure:
         write_failure(out, record.failure)
     out.write(f"Folder: {run.root}\n")

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple
 
-from sidecar import container_end, kernel, last_room, memory_limits, system_log
+from sidecar import container_end, kernel, last_room, log_place, memory_limits, system_log
 from sidecar.contract import bell, events, identity, publish, settings
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ProcessSpec
@@ -26,6 +26,8 @@ _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, sign
 _NOT_STARTED_EXIT_CODE = 127
 # Shorter: a busy loop on a full disk. Longer: the end of a process is told late once there is room again.
 _FULL_DISK_PAUSE_S = 0.5
+# A disk that cannot be read or written may be a network's, and come back. Longer: the process is long gone.
+_BROKEN_DISK_LIMIT_S = 60.0
 
 
 class Place(NamedTuple):
@@ -79,6 +81,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         system_cpu_s=round(usage.ru_stime, 3),
         max_rss_bytes=usage.ru_maxrss * 1024,
         log_bytes=os.fstat(log).st_size,
+        log_troubles=_keep_log(log, spec, place),
         is_out_of_memory=record["signal"] == "SIGKILL" and memory_limits.read_oom_kills() > oom_kills,
         memory_limit_bytes=memory_limits.read_limit_bytes(),
         raised=_read_raised(place.node.raised(spec.name)),
@@ -97,14 +100,26 @@ def _claim(spec: ProcessSpec, place: Place, wrapper: identity.ProcessIdentity) -
     return not place.node.exit(spec.name).exists() and publish.create_once(place.node.started(spec.name), token)
 
 
+def _keep_log(log: int, spec: ProcessSpec, place: Place) -> List[str]:
+    """Has the log at its place again, whatever somebody did to its name; returns that in words."""
+    path, told = place.run.root / spec.log, []
+    try:
+        _insist(lambda: told.extend(log_place.restore(log, path)), place)
+    except OSError as error:
+        told.append(log_place.explain(error, path))
+    return told
+
+
 def _insist(act: Callable[[], object], place: Place) -> None:
-    """Does `act`, again and again while the disk is full: what is known of a process must not depend on that."""
+    """Does `act`, again and again while the disk takes nothing: what is known of a process must not depend on that."""
+    broken_until = time.monotonic() + _BROKEN_DISK_LIMIT_S
     while True:
         try:
             act()
             return
         except OSError as error:
-            if error.errno not in last_room.FULL:
+            may_heal = error.errno == errno.EIO and time.monotonic() < broken_until
+            if error.errno not in last_room.FULL and not may_heal:
                 raise
         last_room.give_up(place.node)
         with contextlib.suppress(OSError):  # At once, before somebody else takes the room.

@@ -72,7 +72,7 @@ class ExitRecord(Dict[str, Any]):
     process, pid, exit_code (None when killed by a signal), signal (name, or None), is_core_dumped,
     is_out_of_memory, memory_limit_bytes, error (why it could not be started), is_lost (nobody saw how it ended),
     started_at_ns, started_monotonic_ns, at_ns, monotonic_ns, user_cpu_s, system_cpu_s, max_rss_bytes, log_bytes,
-    raised ({type, message, at_ns, monotonic_ns} or None).
+    log_troubles (what happened to the log's name, in words), raised ({type, message, at_ns, monotonic_ns} or None).
     """
 
 
