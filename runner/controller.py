@@ -22,6 +22,7 @@ from runner.history.run_record import RunRecord, read_record, with_status
 from runner.history.status import RunStatus
 from runner.nodes import log_checks
 from runner.nodes.fleet import CancelRequested, Fleet
+from runner.nodes.node import Node
 from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, secure
 from runner.phases.containers import HadImage, Housing
 from runner.phases.ending import stop_everywhere
@@ -212,6 +213,7 @@ class Controller:
                         log=started.get("log"),
                         is_user=bool(started.get("is_user", True)),
                         clock_offset_ns=node.clock.wall_ns if node.clock is not None else 0,
+                        is_after_stop=self._is_after_stop(node, record),
                     )
                 )
         return endings
@@ -244,9 +246,10 @@ class Controller:
         if record.get("raised"):
             return False
         node = next(node for node in self._fleet if node.node_id == node_id)
-        return (record["signal"] is not None or bool(record["is_lost"])) and any(
-            int(stop["monotonic_ns"]) <= int(record["monotonic_ns"]) for stop in node.state.stopping
-        )
+        return (record["signal"] is not None or bool(record["is_lost"])) and self._is_after_stop(node, record)
+
+    def _is_after_stop(self, node: Node, record: Mapping[str, Any]) -> bool:
+        return any(int(stop["monotonic_ns"]) <= int(record["monotonic_ns"]) for stop in node.state.stopping)
 
     def _note_environment(self) -> None:
         steps = [step for node in self._fleet if (step := node.state.step("build")) is not None]

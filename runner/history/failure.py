@@ -8,23 +8,30 @@ from typing import Any
 
 from runner.history import traceback_text
 from sidecar.contract import events
+from sidecar.contract.layout import MPI_LAUNCHER
 
 # How a process ends when somebody else ends it: our own stop, an MPI's abort, or the kernel passing that on.
 _STOP_SIGNALS = frozenset({"SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGABRT", "SIGPIPE"})
 _STOP_EXIT_CODES = frozenset({137, 143, 130})
 # Open MPI's own abort when a peer's socket closes; a busy machine may show it before the peer's end.
 _PEER_LOST_EXIT_CODES = frozenset({14})
+# A shell tells so of a program that SIGKILL or SIGSEGV ended: Open MPI's daemons run in one.
+_SHELL_SIGNALS = {137: "SIGKILL", 139: "SIGSEGV"}
 # `sys.exit(9)` is told like an exception, early, because an MPI's abort may overtake the exit itself.
 _LEFT = "SystemExit"
 # A wrapper on a busy machine may wake this late; longer would call two unrelated failures one.
 _SAME_TIME_NS = 50_000_000
+# An MPI ends the others within this after a rank left it. Shorter: missed on a busy machine. Longer: a rank that ended
+# well before is blamed.
+_LEFT_EARLY_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """How one process ended: its exit record, where it ran, its log relative to the run folder.
 
-    `clock_offset_ns` is what the node's wall clock is ahead of the submitter's; 0 on this machine.
+    `clock_offset_ns` is what the node's wall clock is ahead of the submitter's; 0 on this machine. `is_after_stop`: the
+    runner had begun to stop the node's processes by then.
     """
 
     process_name: str
@@ -33,6 +40,7 @@ class Ending:
     log: str | None
     is_user: bool
     clock_offset_ns: int = 0
+    is_after_stop: bool = False
 
     @property
     def failed_at_ns(self) -> int:
@@ -55,6 +63,11 @@ class Ending:
             or (self.record["is_lost"] and self.record["exit_code"] is None)
         )
 
+    @property
+    def is_stopped_here(self) -> bool:
+        """Whether it ended by the runner's own stop: no cause of anything."""
+        return self.is_after_stop and self.looks_stopped and not self.record.get("is_out_of_memory")
+
 
 def find_failure(
     endings: Sequence[Ending],
@@ -72,21 +85,23 @@ def find_failure(
     failed = [ending for ending in endings if ending.has_failed]
     if not failed:
         return None
-    first = _first(failed)
     if stop_reason == events.REASON_TIMEOUT:
         return _timed_out(endings)
+    close = _close_to_first(failed)
+    left_early = _left_early(endings, close) if is_mpi else None
+    first = left_early or min(close, key=lambda ending: (_consequence(ending), ending.failed_at_ns))
     description = _describe(first, read_tail)
     others = [_other(ending, first, is_mpi=is_mpi) for ending in endings if ending is not first and ending.is_user]
     return {"first": description, "summary": _summary(description, others), "others": others}
 
 
-def _first(failed: Sequence[Ending]) -> Ending:
-    """The earliest; of those that cannot be told apart in time, the one that is least likely a consequence."""
+def _close_to_first(failed: Sequence[Ending]) -> list[Ending]:
+    """The earliest, and those that cannot be told apart from it in time."""
     # A machine that went down took its processes along and tells of it late; the others fail for want of them.
     failed = [ending for ending in failed if ending.record.get("is_rebooted")] or list(failed)
+    failed = [ending for ending in failed if not ending.is_stopped_here] or failed
     earliest = min(ending.failed_at_ns for ending in failed)
-    close = [ending for ending in failed if ending.failed_at_ns - earliest <= _SAME_TIME_NS]
-    return min(close, key=lambda ending: (_consequence(ending), ending.failed_at_ns))
+    return [ending for ending in failed if ending.failed_at_ns - earliest <= _SAME_TIME_NS]
 
 
 def _consequence(ending: Ending) -> int:
@@ -94,8 +109,57 @@ def _consequence(ending: Ending) -> int:
     if ending.record.get("raised") or ending.record["signal"]:
         return 0
     if not ending.is_user:
-        return 2  # An MPI's launcher or helper that leaves by itself leaves because of a rank, or of the launcher.
+        # An MPI's launcher or helper that leaves by itself leaves because of a rank, or of the launcher.
+        return 0 if _is_killed_helper(ending) else 2
     return int(ending.record["exit_code"] in _PEER_LOST_EXIT_CODES)
+
+
+def _is_killed_helper(ending: Ending) -> bool:
+    """Whether an MPI's helper was killed in the shell that it runs in; a launcher's exit code is that of a rank."""
+    return not ending.is_user and ending.process_name != MPI_LAUNCHER and ending.record["exit_code"] in _SHELL_SIGNALS
+
+
+def _left_early(endings: Sequence[Ending], close: Sequence[Ending]) -> Ending | None:
+    """The rank that left with exit code 0 before MPI_Finalize, for which the MPI ended the others; None for no such.
+
+    Hydra's proxy leaves then, with 0, and kills the wrappers of its ranks; Open MPI's other ranks abort with 14. Both
+    was seen with MPICH 5.0 and Open MPI 5.0.
+    """
+    is_told = any(ending.record["exit_code"] in _PEER_LOST_EXIT_CODES for ending in close if ending.is_user) or any(
+        ending.is_user and ending.record["is_lost"] and _has_proxy_left(ending, endings) for ending in endings
+    )
+    if not is_told or any(_has_own_cause(ending) for ending in close):
+        return None
+    earliest = min(ending.failed_at_ns for ending in close)
+    left = [
+        ending
+        for ending in endings
+        if ending.is_user
+        and not ending.has_failed
+        and -_SAME_TIME_NS <= earliest - ending.failed_at_ns <= _LEFT_EARLY_NS
+    ]
+    return min(left, key=lambda ending: ending.failed_at_ns, default=None)
+
+
+def _has_proxy_left(lost: Ending, endings: Sequence[Ending]) -> bool:
+    return any(
+        not ending.is_user
+        and ending.node_id == lost.node_id
+        and not ending.has_failed
+        and ending.failed_at_ns <= lost.failed_at_ns
+        for ending in endings
+    )
+
+
+def _has_own_cause(ending: Ending) -> bool:
+    """Whether the end cannot be an MPI's doing."""
+    if ending.record.get("raised") or ending.record.get("is_out_of_memory") or ending.record["error"]:
+        return True
+    if not ending.is_user:
+        return _is_killed_helper(ending) or bool(ending.record["signal"])
+    # What an MPI kills is the wrapper, which passes TERM on.
+    is_ended = ending.record["is_lost"] or ending.record["signal"] == "SIGTERM"
+    return not (is_ended or ending.record["exit_code"] in _PEER_LOST_EXIT_CODES)
 
 
 def phase_failure(phase: str, node_id: str | None, message: str, *, at_ns: int) -> dict[str, Any]:
@@ -139,6 +203,8 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
     if raised and raised["type"] == _LEFT:
         record = {**record, "exit_code": _left_with(raised["message"]), "signal": None, "is_lost": False}
         raised = None
+    if _is_killed_helper(ending):
+        record = {**record, "signal": _SHELL_SIGNALS[record["exit_code"]]}
     traceback = traceback_text.last_traceback(lines) if raised or not record["signal"] else None
     exception = {"type": raised["type"], "message": raised["message"]} if raised else None
     if exception is None and traceback is not None:
@@ -183,7 +249,7 @@ def _kind(record: Mapping[str, Any], *, has_exception: bool) -> str:
         return "rebooted"
     if record["exit_code"] is None or record["is_lost"]:
         return "lost"
-    return "exit_code"
+    return "exit_code" if record["exit_code"] else "left_early"
 
 
 def _other(ending: Ending, first: Ending | None, *, is_mpi: bool) -> dict[str, Any]:
@@ -222,6 +288,8 @@ def how(first: Mapping[str, Any]) -> str:
         return "lost (rebooted): its node went down while it ran"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
+    if kind == "left_early":
+        return "ended with exit code 0, but without MPI_Finalize"
     return f"exit code {first['exit_code']}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,3 +113,77 @@ def test_a_traceback_is_found_without_anybodys_help() -> None:
     found = _find(_ending(0, _record(1, 1)), lines=f"noise\n{chained}\nmore noise")
     assert found["first"]["exception"] == {"type": "ValueError", "message": "bad batch"}
     assert found["first"]["traceback"] == chained
+
+
+def _helper(name: str, node_id: str, record: dict[str, Any], **more: Any) -> Ending:
+    return Ending(process_name=name, node_id=node_id, record=record, log=None, is_user=False, **more)
+
+
+def _find_mpi(*endings: Ending) -> dict[str, Any]:
+    found = find_failure(endings, read_tail=lambda _: [], is_mpi=True)
+    assert found is not None
+    return found
+
+
+def _ms(moment: float) -> int:
+    return int(moment * 1_000_000)
+
+
+def test_what_the_runner_stopped_is_no_cause() -> None:
+    """Open MPI's daemon was killed in its shell: it is named, not a rank that the runner stopped right after."""
+    stopped = replace(_ending(2, _record(_ms(552), signal="SIGTERM")), is_after_stop=True)
+    found = _find_mpi(stopped, _helper("mpi_proxy_0", "local-0", _record(_ms(526), 137)))
+    assert found["summary"] == (
+        "mpi_proxy_0 on local-0 failed first: killed by SIGKILL; 1 other was stopped because of it"
+    )
+    # Where nothing else failed, it is all that there is to tell.
+    assert _find_mpi(stopped)["first"]["process_name"] == "rank_2"
+
+
+def test_a_rank_that_leaves_mpich_early_is_named() -> None:
+    """Hydra's proxy leaves with 0 and kills its other ranks' wrappers: the one that left before MPI_Finalize is it."""
+    found = _find_mpi(
+        _ending(2, _record(_ms(581))),
+        _helper("mpi_proxy_1", "local-1", _record(_ms(637))),
+        _ending(3, _record(_ms(849), None, is_lost=True)),
+        replace(_ending(1, _record(_ms(902), signal="SIGTERM")), is_after_stop=True),
+    )
+    assert found["first"]["kind"] == "left_early"
+    assert found["summary"] == (
+        "rank_2 on local-1 failed first: ended with exit code 0, but without MPI_Finalize; "
+        "2 others were stopped because of it"
+    )
+
+
+def test_a_rank_that_leaves_mpich_early_is_named_before_the_helpers() -> None:
+    """Now and then the helpers are seen to end first, and the ranks only during the runner's own stop."""
+    found = _find_mpi(
+        _ending(0, _record(_ms(3366))),
+        _helper("mpi_proxy_1", "local-1", _record(_ms(3402), 7)),
+        _helper("mpi_launcher", "local-0", _record(_ms(3403), 9)),
+        _helper("mpi_proxy_0", "local-0", _record(_ms(3409))),
+        replace(_ending(3, _record(_ms(3428), signal="SIGKILL", is_lost=True)), is_after_stop=True),
+        replace(_ending(1, _record(_ms(3434), None, is_lost=True)), is_after_stop=True),
+    )
+    assert found["first"]["process_name"] == "rank_0"
+
+
+def test_a_rank_that_leaves_open_mpi_early_is_named() -> None:
+    """The others abort with 14 when its socket closes, and one of them may be seen to end before it."""
+    found = _find_mpi(_ending(0, _record(_ms(687), 14)), _ending(2, _record(_ms(700))))
+    assert found["first"]["process_name"] == "rank_2"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        _record(_ms(900), 14, raised={"type": "SystemExit", "message": "14", "at_ns": _ms(900), "monotonic_ns": 1}),
+        _record(_ms(900), None, is_lost=True),
+        _record(_ms(900), signal="SIGSEGV"),
+        _record(_ms(900), signal="SIGKILL"),
+        _record(_ms(9000), 14),
+    ],
+)
+def test_a_rank_that_ended_well_is_not_blamed(record: dict[str, Any]) -> None:
+    """Who fails by itself after another rank's good end is the first."""
+    assert _find_mpi(_ending(0, _record(_ms(700))), _ending(1, record))["first"]["process_name"] == "rank_1"
