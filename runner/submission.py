@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import wiring
 from runner.errors import ConfigError, MachineError, UsageError, WorkspaceError
+from runner.handover import hand_over
 from runner.history.run_record import RunRecord, iso_utc, read_record, write_record
 from runner.history.status import RunStatus
 from runner.store import workspace as workspaces
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # Longer than the wait of any launcher is no grace but a hang; 5 s keeps a teardown within 10 s.
 _DEFAULT_STOP_GRACE_S = 5.0
-_HANDOVER_LIMIT_S = 10.0
 # A folder's name may have 255 bytes (NAME_MAX), and a run's folder has a longer one while it is made or removed.
 _RUN_ID_LIMIT_BYTES = 235
 _UNFINISHED = ".new-"
@@ -280,8 +279,8 @@ def _create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
     unfinished = RunLayout(workspace.runs / f"{_UNFINISHED}{record.run_id}")
     run = workspace.run(record.run_id)
     try:
-        for folder in (unfinished.azureml_logs, unfinished.system_logs, unfinished.outputs, unfinished.metrics):
-            folder.mkdir(parents=True, mode=0o700)
+        for folder in _folders(unfinished, record):
+            folder.mkdir(mode=0o700)
         write_record(unfinished, record)
         os.rename(unfinished.root, run.root)
     except OSError as error:
@@ -292,6 +291,13 @@ def _create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
     return run
 
 
+def _folders(run: RunLayout, record: RunRecord) -> list[Path]:
+    """The folders of a new run, each after the one it lies in: made here, whatever the umask of others says."""
+    nodes = [run.sidecar_logs(node_id) for node_id in record.nodes]
+    logs = [run.azureml_logs, run.user_logs, run.system_logs, *dict.fromkeys(node.parent for node in nodes), *nodes]
+    return [run.root, *logs, run.outputs, run.state, run.metrics]
+
+
 def _sweep(runs: Path) -> None:
     """Removes folders that a killed submit left unfinished an hour ago or earlier."""
     for entry in os.scandir(runs):
@@ -299,29 +305,6 @@ def _sweep(runs: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - entry.stat().st_mtime > _UNFINISHED_AGE_S:
                     shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def hand_over(workspace: WorkspaceLayout, run_id: str, run: RunLayout, secrets: Secrets | None = None) -> None:
-    """Starts a controller and waits until it holds the run. Raises MachineError where none could be started."""
-    process = wiring.start_controller(workspace, run_id, secrets)
-    deadline = time.monotonic() + _HANDOVER_LIMIT_S
-    while time.monotonic() < deadline:
-        if lock.holder(run.controller_lock) is not None:
-            # Reaped when it ends, so that a notebook that submits a hundred runs keeps no zombies.
-            threading.Thread(target=process.wait, name=f"controller-{run_id}", daemon=True).start()
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(0.002)  # The condition is the lock above; this only keeps the core free between two looks.
-    if process.poll() not in (None, 0):
-        from runner.history.controller_crash import read_crash
-
-        crash = read_crash(run)
-        why = f": {crash.message}" if crash is not None else ""
-        raise MachineError(
-            f"run {run_id} was created, but its controller ended at once{why}; see {run.controller_log}",
-            hint=f"runner attach {run_id}",
-        )
 
 
 def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str, secrets: Secrets | None = None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner import submission
 from runner.errors import MachineError, UsageError
+from runner.handover import hand_over
 from runner.history.record_update import update_record
 from runner.history.run_record import read_record
 from runner.spec.compute import LOCAL
@@ -40,7 +41,7 @@ def take_over(workspace: WorkspaceLayout, run_id: str, secrets: Secrets) -> None
     holder = lock.holder(run.controller_lock)
     if holder is not None:
         _end(holder)
-    submission.hand_over(workspace, run_id, run, secrets)
+    hand_over(workspace, run_id, run, secrets)
 
 
 def _end(controller: identity.ProcessIdentity) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from runner.cli.place import run_here
 from runner.cli.secrets import given_secrets, secret_options
 from runner.errors import UsageError
 
@@ -25,11 +24,8 @@ def command(run: str, **options: Any) -> None:
     from runner.cli.resume import missing_secrets, resume_if_orphaned
     from runner.cli.tty import appearance_of
     from runner.history.run_record import read_record
-    from runner.store.run_lookup import resolve
-    from runner.store.workspace import find_workspace
 
-    workspace = find_workspace(os.environ, Path.cwd())
-    run_id = resolve(workspace, run)
+    workspace, run_id = run_here(run)
     run_layout = workspace.run(run_id)
     secrets = given_secrets(options)
     if secrets is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
+from runner.cli.place import run_here
 from runner.cli.secrets import given_secrets, secret_options
 from runner.errors import UsageError
 
@@ -28,11 +27,8 @@ def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
     from runner import cancellation
     from runner.cli.resume import missing_secrets
     from runner.history.run_record import read_record
-    from runner.store.run_lookup import resolve
-    from runner.store.workspace import find_workspace
 
-    workspace = find_workspace(os.environ, Path.cwd())
-    run_id = resolve(workspace, run)
+    workspace, run_id = run_here(run)
     run_layout = workspace.run(run_id)
     secrets = given_secrets(options)
     if secrets is not None:

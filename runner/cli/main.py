@@ -119,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; messages are on stderr by then."""
+    _open_missing_streams()
     try:
         result = command.main(
             args=None if arguments is None else list(arguments), prog_name="runner", standalone_mode=False
@@ -135,3 +136,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"runner: {error}", err=True)
         return RunnerError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _open_missing_streams() -> None:
+    """A stream that a shell closed (`>&-`) leads nowhere; its number must not go to the next file that is opened."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))

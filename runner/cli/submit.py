@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.place import workspace_here
 from runner.cli.secrets import given_secrets, secret_options
 from runner.errors import UsageError
 
@@ -58,9 +59,8 @@ def command(
     Whatever stands behind `--` is passed on to the script, after the arguments of the config file.
     """
     from runner.spec.config_file import read_request
-    from runner.store.workspace import find_workspace
 
-    workspace = find_workspace(os.environ, Path.cwd())
+    workspace = workspace_here()
     request = read_request(
         config, overrides=overrides, extra_arguments=script_arguments, compute_directory=workspace.compute
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from sidecar.contract.layout import RunLayout
 from tests.doubles.command import Command
 from tests.doubles.node_lab import wait_until
 
+ROOT = Path(__file__).parents[2]
 _SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 
 
@@ -338,3 +341,48 @@ def test_a_dry_run_says_what_submit_would_refuse(command: Command) -> None:
     done = command.run("submit", "hello.yml", "--dry-run")
     assert (done.returncode, done.stdout) == (2, "")
     assert settings.SNAPSHOT_LIMIT_FILES in done.stderr
+
+
+def test_a_controller_that_is_killed_at_its_start_is_started_again(tmp_path: Path) -> None:
+    """Whoever kills controllers again and again ends neither the submit nor an attach with an error."""
+    kill = "import os, sys\nif 'controller' in sys.orig_argv:\n    n = len(os.listdir({0!r}))\n"
+    kill += "    if n < 2:\n        os.mkdir(os.path.join({0!r}, str(n)))\n        os.kill(os.getpid(), 9)\n"
+    site, killed = tmp_path / "site", tmp_path / "killed"
+    killed.mkdir()
+    command = Command(tmp_path, PYTHONPATH=str(site))
+    command.write("site/sitecustomize.py", kill.format(str(killed)))
+    command.write("hello.py", "print(1)\n")
+    command.write("hello.yml", "script: hello.py\n")
+    done = command.run("submit", "hello.yml", "--show-output")
+    assert done.returncode == 0, done.stderr
+    assert len(list(killed.iterdir())) == 2
+
+
+def test_nobody_else_can_write_into_a_run(command: Command) -> None:
+    """Also under a umask that lets everybody write everywhere."""
+    command.write("hello.py", "print(1)\n")
+    command.write("hello.yml", "script: hello.py\n")
+    with command.popen("submit", "hello.yml", "--show-output", umask=0) as process:
+        process.communicate(timeout=90)
+    run = command.workspace.runs / command.runs()[0]
+    folders = [run, *(path for path in run.rglob("*") if path.is_dir() and ".state" not in path.parts)]
+    assert {path: oct(path.stat().st_mode & 0o077) for path in folders if path.stat().st_mode & 0o077} == {}
+
+
+def test_a_closed_standard_output_is_no_error(command: Command) -> None:
+    """`runner submit ... >&-` runs to its end, and the shell's closed stream is nobody's file."""
+    command.write("hello.py", "print(1)\n")
+    command.write("hello.yml", "script: hello.py\n")
+    line = f"exec {sys.executable} -m runner submit hello.yml --show-output >&-"
+    done = subprocess.run(["sh", "-c", line], cwd=command.folder, env=command.environ, stderr=subprocess.PIPE)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["submit", "x.yml"], ["attach", "x"], ["cancel", "x"], ["status", "x"]])
+def test_a_deleted_current_folder_is_told(command: Command, arguments: list[str]) -> None:
+    """Every command says what is wrong, and what to do."""
+    line = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} -m runner {' '.join(arguments)}"
+    environ = {**command.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", line], cwd=command.folder, env=environ, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "the current folder does not exist any more" in done.stderr and "cd to another folder" in done.stderr
