@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import time
+
 from runner.nodes.node import Node
 from runner.phases.phase import Stage
 from sidecar.contract import events
 from sidecar.contract.orders import ORDER_NAMES, Verb
 
+# A launcher ends within milliseconds of its last rank, on a slow network within a second.
+_LINGER_S = 5.0
 
-def wait_until_ended(stage: Stage) -> None:
-    """Returns once every node has said that its processes ended. Raises CancelRequested."""
+
+def wait_until_ended(stage: Stage, *, ranks: frozenset[str] = frozenset()) -> None:
+    """Returns once every node has said that its processes ended. Raises CancelRequested.
+
+    `ranks` are all that a launcher waits for. It waits longer where a rank left something in the background that holds
+    its pipes: that is then ended as what other scripts leave behind.
+    """
+    done_at: float | None = None
 
     def has_ended() -> bool:
+        nonlocal done_at
         failed = first_failed(stage)
         if failed is not None:
             stop_everywhere(stage, events.REASON_FAILURE)
+        elif ranks and ranks <= {name for node in stage.fleet for name in node.state.exited}:
+            done_at = done_at or time.monotonic()
+            if time.monotonic() - done_at > _LINGER_S:
+                stop_everywhere(stage, events.REASON_LEFT_BEHIND)
         return all(node.state.is_ended or _never_started(node, is_stopping=failed is not None) for node in stage.fleet)
 
     stage.fleet.wait(has_ended)

@@ -51,7 +51,7 @@ def run(context: RunContext, stage: Stage) -> None:
     stage.fleet.wait(lambda: nodes[0].state.launches is not None or first_failed(stage) is not None)
     if nodes[0].state.launches is not None:
         _start_helpers(context, stage)
-    wait_until_ended(stage)
+    wait_until_ended(stage, ranks=frozenset(placement.name for placement in place(context.request)))
 
 
 def _start_helpers(context: RunContext, stage: Stage) -> None:

@@ -224,3 +224,21 @@ def test_no_shared_memory_of_a_killed_mpi_is_left(command: Command) -> None:
     assert command.run("submit", "mpi.yml", "--show-output").returncode == 100
     made = {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("mpich_")}
     assert made == set()
+
+
+@pytest.mark.mpi
+def test_what_a_rank_leaves_behind(command: Command) -> None:
+    """A daemon holds the pipes by which MPICH's launcher waits for its ranks: it is ended, and the run completes."""
+    command.write(
+        "mpi.py",
+        "from mpi4py import MPI\nimport subprocess\nMPI.COMM_WORLD.barrier()\n"
+        "if MPI.COMM_WORLD.rank == 1:\n"
+        "    bare = {'PATH': '/usr/bin:/bin'}\n"
+        "    subprocess.Popen(['sleep', '600'], close_fds=False, start_new_session=True, env=bare)\n",
+    )
+    command.write(
+        "mpi.yml", f"script: mpi.py\n{_own_python()}distributed_job_config: {{type: Mpi, process_count_per_node: 2}}\n"
+    )
+    done = command.run("submit", "mpi.yml", "--show-output")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert _left(_submitted(command)) == {}
