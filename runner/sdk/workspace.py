@@ -94,6 +94,15 @@ class Workspace:
             "resourceGroup": self.resource_group,
         }
 
+    def get_mlflow_tracking_uri(self, with_auth: bool = False) -> str:
+        """Where MLflow finds all runs of this workspace: `mlflow.set_tracking_uri(ws.get_mlflow_tracking_uri())`.
+
+        In a job MLflow logs to the job's run without it.
+        """
+        from runner.interop.mlflow_address import address_of
+
+        return address_of(self._layout.root)
+
     def get_run(self, run_id: str) -> Run:
         """The run of that id; a unique prefix and `last` do as well. Raises NoSuchRunError."""
         from runner.history.run_record import read_record
