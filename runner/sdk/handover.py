@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import UsageError
 from runner.sdk.distributed import DEFAULT_SHM_SIZE, MPI_COMMUNICATORS, PARAMETER_SERVER
-from runner.sdk.environment import DEFAULT_INTERPRETER, Environment
+from runner.sdk.environment_handover import Packages, environment_spec
 from runner.sdk.exceptions import ExperimentExecutionException, RunConfigurationException, UserErrorException
 from sidecar.contract.layout import WorkspaceLayout
 
 if TYPE_CHECKING:
+    from runner.sdk.conda_dependencies import CondaDependencies
     from runner.sdk.run_configuration import RunConfiguration
     from runner.sdk.script_run_config import ScriptRunConfig
     from runner.spec.compute import ComputeTarget
     from runner.spec.distributed import DistributedSpec
-    from runner.spec.environment import EnvironmentSpec
     from runner.spec.request import RunRequest
 
 _FRAMEWORKS = ("python", "pytorch", "tensorflow", "pyspark", "cntk")
 _AS_PLAIN_PYTHON = ("pyspark", "cntk")
 # Stands for what a run configuration alone does not know.
 _UNNAMED = "unnamed"
+_CONDA_FILE = "conda_dependencies.yml"
 
 _logger = logging.getLogger(__name__)
 
@@ -35,30 +37,42 @@ def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: Work
     Raises ExperimentExecutionException, RunConfigurationException or UserErrorException, in v1's words where it has
     some, or UsageError.
     """
+    from runner.sdk import packages
+    from runner.spec.compute import LocalTarget
     from runner.spec.request import RunRequest
     from runner.spec.script import check_source_directory
 
     folder = os.path.abspath(os.path.expanduser(config.source_directory))
     check_source_directory(folder)
+    target = _target(config.run_config.target, workspace)
+    is_here = isinstance(target, LocalTarget)
+    resolve = partial(packages.resolve, workspace=workspace, is_here=is_here)
     return RunRequest(
         experiment_name=experiment_name,
         source_directory=folder,
         script=_script(folder, config.script),
         arguments=_arguments(config.arguments),
         command=_command(config.command),
-        compute_target=_target(config.run_config.target, workspace),
-        **_surroundings(config.run_config, folder),
+        compute_target=target,
+        **_surroundings(config.run_config, folder, resolve),
     )
 
 
 def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
-    """What a `.runconfig` says for `run_config` in the project `folder`; it need not say what runs."""
+    """What a `.runconfig` says for `run_config` in the project `folder`; it need not say what runs.
+
+    A CondaDependencies is written into the project as v1 writes it.
+    """
+    from runner.spec.places import CONFIG_FOLDERS
     from runner.spec.request import RunRequest
     from runner.spec.runconfig import runconfig_values
 
-    request = RunRequest(
-        experiment_name=_UNNAMED, source_directory=folder, script=_UNNAMED, **_surroundings(run_config, folder)
-    )
+    def write(dependencies: CondaDependencies) -> Packages:
+        inner = next((name for name in CONFIG_FOLDERS if os.path.isdir(os.path.join(folder, name))), CONFIG_FOLDERS[0])
+        return None, os.path.join(folder, dependencies.save_to_file(folder, os.path.join(inner, _CONDA_FILE)))
+
+    surroundings = _surroundings(run_config, folder, write)
+    request = RunRequest(experiment_name=_UNNAMED, source_directory=folder, script=_UNNAMED, **surroundings)
     return {
         **runconfig_values(request),
         "script": run_config.script,
@@ -68,14 +82,16 @@ def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, 
     }
 
 
-def _surroundings(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
+def _surroundings(
+    run_config: RunConfiguration, folder: str, resolve: Callable[[CondaDependencies], Packages]
+) -> dict[str, Any]:
     """The fields of a request that follow from the run configuration alone."""
     from runner.spec.environment import DockerSpec
 
     run_config.derive_docker()
     distributed, docker = _distributed(run_config), run_config.docker
     return {
-        "environment": _environment(run_config, folder),
+        "environment": environment_spec(run_config, folder, resolve),
         "distributed": distributed,
         "plain_node_count": run_config.node_count if distributed is None and run_config.node_count != 1 else None,
         "docker": DockerSpec(
@@ -136,64 +152,6 @@ def _target_name(target: Any) -> str:
     if not isinstance(name, str) or not name:
         raise ExperimentExecutionException("Must specify a target either through run configuration or arguments.")
     return name
-
-
-def _environment(run_config: RunConfiguration, folder: str) -> EnvironmentSpec:
-    from runner.spec.environment import EnvironmentSpec, ImageSpec
-    from runner.spec.places import program
-
-    environment = run_config.environment
-    if not isinstance(environment, Environment):
-        raise UserErrorException(f"'environment' must be an Environment. Found {type(environment).__name__}.")
-    python, image = environment.python, environment.docker
-    for name in ("conda_dependencies", "base_conda_environment"):
-        if getattr(python, name) is not None:
-            raise UserErrorException(
-                f"environment.python.{name} cannot be used yet: give conda_dependencies_file or pip_requirements."
-            )
-    if python.pip_requirements and python.conda_dependencies_file:
-        raise UserErrorException(
-            "environment.python has pip_requirements and conda_dependencies_file; a job has one environment. "
-            "Write the pip packages into the conda file."
-        )
-    interpreter = None if python.interpreter_path == DEFAULT_INTERPRETER else python.interpreter_path
-    return EnvironmentSpec(
-        name=environment.name,
-        user_managed_dependencies=python.user_managed_dependencies,
-        interpreter_path=None if interpreter is None else program(interpreter, os.getcwd()),
-        pip_requirements=_requirements(python.pip_requirements, folder),
-        conda_dependencies_file=_file(python.conda_dependencies_file, folder),
-        docker=ImageSpec(
-            enabled=image.enabled,
-            base_image=image.base_image,
-            base_dockerfile=image.base_dockerfile,
-            build_context=image.build_context,
-            arguments=tuple(map(str, image.arguments)),
-            shm_size=image.shm_size or DEFAULT_SHM_SIZE,
-            shared_volumes=image.shared_volumes,
-        ),
-        environment_variables=_texts({**environment.environment_variables, **run_config.environment_variables}),
-    )
-
-
-def _requirements(requirements: str | Sequence[str] | None, folder: str) -> str | tuple[str, ...] | None:
-    if requirements is None or isinstance(requirements, (str, os.PathLike)):
-        return _file(requirements, folder)
-    return tuple(map(str, requirements))
-
-
-def _file(path: str | None, folder: str) -> str | None:
-    """v1 looks for an environment's files in the project folder; a script often names them from where it stands."""
-    from runner.spec.places import absolute
-
-    if not path:
-        return None
-    in_project = absolute(os.fspath(path), folder)
-    return in_project if os.path.exists(in_project) else absolute(os.fspath(path), os.getcwd())
-
-
-def _texts(variables: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else str(value) for name, value in variables.items()}
 
 
 def _distributed(run_config: RunConfiguration) -> DistributedSpec | None:

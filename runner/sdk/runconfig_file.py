@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import ConfigError
+from runner.sdk.conda_dependencies import CondaDependencies
 from runner.sdk.distributed import (
     LOCAL,
     DockerConfiguration,
@@ -106,7 +107,8 @@ def _environment(spec: EnvironmentSpec) -> Environment:
     python.user_managed_dependencies = spec.user_managed_dependencies
     python.interpreter_path = spec.interpreter_path or DEFAULT_INTERPRETER
     python.pip_requirements = spec.pip_requirements
-    python.conda_dependencies_file = spec.conda_dependencies_file
+    if spec.conda_dependencies_file is not None and os.path.isfile(spec.conda_dependencies_file):
+        python.conda_dependencies = CondaDependencies(spec.conda_dependencies_file)
     image.enabled, image.base_image = spec.docker.enabled, spec.docker.base_image
     image.base_dockerfile, image.build_context = spec.docker.base_dockerfile, spec.docker.build_context
     image.arguments, image.shm_size = list(spec.docker.arguments), spec.docker.shm_size
