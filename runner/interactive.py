@@ -64,7 +64,9 @@ def begin(
         run_number=next_run_number(workspace),
         tags=dict(tags or {}),
         properties=properties,
-        snapshot=snapshot and {"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
+        snapshot=None
+        if snapshot is None
+        else {"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
         extra=marked({"pid": os.getpid()}, None),
     )
     record = with_status(record, RunStatus.RUNNING, at=now)

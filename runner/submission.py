@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,10 +76,12 @@ def submit(
     tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
     secrets: Secrets | None = None,
+    describe: Callable[[RunRecord], RunRecord] | None = None,
 ) -> RunRecord:
     """Starts a run and returns its record once a controller has it. Nothing is created where the request is wrong.
 
     `secrets` are for logins and go nowhere but into the controller's memory; the record says only that there are some.
+    `describe` may add to the record before the run is created: names, properties, a parent.
     Raises UsageError, SnapshotError, WorkspaceError or MachineError; killed at any moment it has either created no
     run, or one that `runner attach` starts.
     """
@@ -95,6 +97,8 @@ def submit(
         record = _tagged(record, tags)
     if secrets is not None:
         record = with_secrets(record, secrets)
+    if describe is not None:
+        record = describe(record)
     run = create_folder(workspace, record)
     hand_over(workspace, record.run_id, run, secrets)
     return record

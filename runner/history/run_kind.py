@@ -1,4 +1,4 @@
-"""What kind of run a record is of: one that a controller leads, or one that a program outside any job tells of itself."""
+"""What kind of run a record is of: one that a controller leads, or one that a program outside a job tells of."""
 
 from __future__ import annotations
 

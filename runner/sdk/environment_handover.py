@@ -53,6 +53,13 @@ def environment_spec(
     )
 
 
+def with_variables(spec: EnvironmentSpec, variables: Mapping[str, str]) -> EnvironmentSpec:
+    """The environment with further variables, which win."""
+    from dataclasses import replace
+
+    return replace(spec, environment_variables={**spec.environment_variables, **variables})
+
+
 def _packages(python: PythonSection, folder: str, resolve: Callable[[CondaDependencies], Packages]) -> Packages:
     dependencies = python.conda_dependencies
     if dependencies is None and python.base_conda_environment is not None and not python.user_managed_dependencies:

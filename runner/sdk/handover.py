@@ -6,16 +6,17 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.errors import UsageError
 from runner.sdk.distributed import DEFAULT_SHM_SIZE, MPI_COMMUNICATORS, PARAMETER_SERVER
-from runner.sdk.environment_handover import Packages, environment_spec
+from runner.sdk.environment_handover import Packages, environment_spec, with_variables
 from runner.sdk.exceptions import ExperimentExecutionException, RunConfigurationException, UserErrorException
 from sidecar.contract.layout import WorkspaceLayout
 
 if TYPE_CHECKING:
     from runner.sdk.conda_dependencies import CondaDependencies
+    from runner.sdk.data.job_data import JobData
     from runner.sdk.run_configuration import RunConfiguration
     from runner.sdk.script_run_config import ScriptRunConfig
     from runner.spec.compute import ComputeTarget
@@ -30,12 +31,16 @@ _CONDA_FILE = "conda_dependencies.yml"
 
 _logger = logging.getLogger(__name__)
 
+DataFor: TypeAlias = "Callable[[ComputeTarget], JobData]"
 
-def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: WorkspaceLayout) -> RunRequest:
-    """The request for a run of `config` as it is now; paths are made absolute.
 
-    Raises ExperimentExecutionException, RunConfigurationException or UserErrorException, in v1's words where it has
-    some, or UsageError.
+def to_request(
+    config: ScriptRunConfig, *, experiment_name: str, workspace: WorkspaceLayout, data: DataFor | None = None
+) -> RunRequest:
+    """The request for a run of `config` as it is now; paths are made absolute, data are put in their places.
+
+    `data` gives what takes data out of arguments, for a target. Raises ExperimentExecutionException,
+    RunConfigurationException or UserErrorException, in v1's words where it has some, or UsageError.
     """
     from runner.sdk import packages
     from runner.spec.compute import LocalTarget
@@ -46,16 +51,41 @@ def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: Work
     check_source_directory(folder)
     target = _target(config.run_config.target, workspace)
     is_here = isinstance(target, LocalTarget)
-    resolve = partial(packages.resolve, workspace=workspace, is_here=is_here)
+    config.run_config.derive_docker()
+    in_docker = config.run_config.docker.use_docker
+    resolve = partial(packages.resolve, workspace=workspace, is_here=is_here, is_in_docker=in_docker)
+    arguments, command, surroundings = (
+        config.arguments,
+        config.command,
+        _surroundings(config.run_config, folder, resolve),
+    )
+    if data is not None:
+        taker = data(target)
+        arguments, command = _without_data(taker, config)
+        surroundings["environment"] = with_variables(surroundings["environment"], taker.variables)
+        surroundings["warnings"] = tuple(dict.fromkeys(taker.warnings))
     return RunRequest(
         experiment_name=experiment_name,
         source_directory=folder,
         script=_script(folder, config.script),
-        arguments=_arguments(config.arguments),
-        command=_command(config.command),
+        arguments=_arguments(arguments),
+        command=_command(command),
         compute_target=target,
-        **_surroundings(config.run_config, folder, resolve),
+        **surroundings,
     )
+
+
+def _without_data(taker: JobData, config: ScriptRunConfig) -> tuple[list[Any], Any]:
+    """(arguments, command) with paths in the place of data; all that the run configuration names is taken in too."""
+    run_config = config.run_config
+    for name, reference in (run_config.data_references or {}).items():
+        taker.refer(name, reference)
+    for value in (*(run_config.data or {}).values(), *(run_config.output_data or {}).values()):
+        taker.take(value)
+    arguments = [taker.take(value) for value in config.arguments or ()]
+    command = config.command if isinstance(config.command, str) else [taker.take(item) for item in config.command or ()]
+    expanded = [taker.expand(str(item)) if isinstance(item, str) else item for item in arguments]
+    return expanded, taker.expand(_command(command) or "")
 
 
 def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
@@ -134,10 +164,7 @@ def _argument(value: Any, index: int) -> str:
     kind = type(value)
     methods = {name for base in kind.__mro__[:-1] for name in vars(base)}
     if methods.isdisjoint(("__str__", "__repr__")) or "__len__" in methods:
-        raise UserErrorException(
-            f"arguments[{index}] must be text, a number or a truth value. Found {kind.__name__}; data sets and their "
-            "like cannot be given to a run yet."
-        )
+        raise UserErrorException(f"arguments[{index}] must be text, a number or a truth value. Found {kind.__name__}.")
     return str(value)
 
 

@@ -57,15 +57,16 @@ def needs_conda(dependencies: CondaDependencies) -> bool:
 
 
 def resolve(
-    dependencies: CondaDependencies, *, workspace: WorkspaceLayout, is_here: bool
+    dependencies: CondaDependencies, *, workspace: WorkspaceLayout, is_here: bool, is_in_docker: bool
 ) -> tuple[tuple[str, ...] | None, str | None]:
     """(lines for pip, conda file): conda's file where the job runs here and this machine has a conda, else pip's lines.
 
-    Of another machine nobody knows yet whether it has one.
+    Of another machine nobody knows yet whether it has one; of an image v1 takes it for granted.
     """
     from sidecar.contract import interpreters
 
-    if needs_conda(dependencies) and is_here and interpreters.find_conda(os.environ) is not None:
+    is_there = is_in_docker or (is_here and interpreters.find_conda(os.environ) is not None)
+    if is_there and (needs_conda(dependencies) or (is_in_docker and dependencies.python_version)):
         return None, _keep(conda_content(dependencies), workspace)
     return pip_lines(dependencies) or None, None
 

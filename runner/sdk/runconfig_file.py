@@ -50,7 +50,7 @@ def load_into(run_config: RunConfiguration, path: str | os.PathLike[str], name: 
     run_config.command = request.command if says_what else None
     run_config.target = request.compute_target.name
     run_config.max_run_duration_seconds = request.max_run_duration_seconds
-    run_config.environment = _environment(request.environment)
+    run_config.environment = environment_of(request.environment)
     docker = request.docker
     run_config.docker = DockerConfiguration(
         docker.use_docker, docker.shared_volumes, list(docker.arguments), docker.shm_size
@@ -82,6 +82,11 @@ def save(run_config: RunConfiguration, path: str | os.PathLike[str] | None, name
     return file
 
 
+def delete(path: str | os.PathLike[str], name: str) -> None:
+    """Removes the file of the run configuration. Raises UserErrorException where there is none."""
+    _find(Path(path).expanduser().absolute(), name).unlink()
+
+
 def _find(path: Path, name: str | None) -> Path:
     if name is None:
         if path.is_file():
@@ -100,7 +105,8 @@ def _is_said(value: Value | None) -> bool:
     return not is_nothing(value) and not (isinstance(value, Scalar) and not value.text)
 
 
-def _environment(spec: EnvironmentSpec) -> Environment:
+def environment_of(spec: EnvironmentSpec) -> Environment:
+    """v1's object for an environment that was asked for."""
     environment = Environment(spec.name)
     environment.environment_variables = dict(spec.environment_variables)
     python, image = environment.python, environment.docker
