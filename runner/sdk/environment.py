@@ -10,6 +10,7 @@ from runner.sdk.conda_dependencies import CondaDependencies
 from runner.sdk.element import Element
 from runner.sdk.environment_sections import (
     DEFAULT_INTERPRETER,
+    RESERVED,
     ContainerRegistry,
     DatabricksSection,
     DockerBuildContext,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_INTERPRETER", "DEFAULT_NAME", "CondaDependencies", "DockerSection", "Environment", "PythonSection"]
 
 DEFAULT_NAME = "default-environment"
-RESERVED = ("AzureML-", "Microsoft")
 
 
 class Environment(Element):
@@ -141,7 +141,7 @@ class Environment(Element):
         """Keeps it in the workspace under its name: the next version, or the last one where nothing changed."""
         from runner.sdk.environment_store import register
 
-        return register(self, workspace.layout)
+        return register(self, workspace.layout, Environment)
 
     @staticmethod
     def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> Environment:
@@ -151,14 +151,14 @@ class Environment(Element):
         """
         from runner.sdk.environment_store import get
 
-        return get(workspace.layout, str(name), version)
+        return get(workspace.layout, str(name), version, Environment)
 
     @staticmethod
     def list(workspace: Workspace) -> dict[str, Environment]:
         """The newest version of every environment that is registered in the workspace, by name."""
         from runner.sdk.environment_store import list_all
 
-        return list_all(workspace.layout)
+        return list_all(workspace.layout, Environment)
 
     def save_to_directory(self, path: str, overwrite: bool = False) -> None:
         """Writes the definition into the folder `path`. Raises UserErrorException where that is taken."""
@@ -171,15 +171,13 @@ class Environment(Element):
         """The environment that `save_to_directory` wrote. Raises UserErrorException."""
         from runner.sdk.environment_store import load_from_directory
 
-        return load_from_directory(path)
+        return load_from_directory(path, Environment)
 
     # Building it
 
     def build(self, workspace: Workspace, image_build_compute: Any = None) -> ImageBuildDetails:
         """Has it built on this machine by a run that does nothing else; it is there for the next one then."""
-        from runner.sdk.image_build import build
-
-        return build(self, workspace)
+        return workspace.build_environment(self)
 
     def build_local(self, workspace: Workspace, platform: Any = None, **_others: Any) -> ImageBuildDetails:
         """As `build`, and waits for the end."""

@@ -9,6 +9,8 @@ from typing import Any
 from runner.sdk.distributed import DEFAULT_SHM_SIZE
 from runner.sdk.element import Element
 
+# How the names of Azure ML's own environments begin.
+RESERVED = ("AzureML-", "Microsoft")
 # What v1 writes where nobody chose an interpreter.
 DEFAULT_INTERPRETER = "python"
 # v1's default image; nothing is pulled unless a run asks for Docker.

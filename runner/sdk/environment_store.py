@@ -8,11 +8,11 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.sdk.conda_dependencies import CondaDependencies
-from runner.sdk.environment import RESERVED, Environment
 from runner.sdk.environment_sections import (
+    RESERVED,
     ContainerRegistry,
     DatabricksSection,
     DockerBuildContext,
@@ -26,6 +26,9 @@ from runner.sdk.exceptions import UserErrorException
 from runner.store import assets
 from runner.store.assets import ENVIRONMENTS, AssetsLayout
 from sidecar.contract.layout import WorkspaceLayout
+
+if TYPE_CHECKING:
+    from runner.sdk.environment import Environment
 
 _DEFINITION, _CONDA, _DOCKERFILE = "azureml_environment.json", "conda_dependencies.yml", "BaseDockerfile"
 # What Azure ML's own environments are named after, and what pip calls it.
@@ -43,7 +46,7 @@ _CURATED = {
 _logger = logging.getLogger(__name__)
 
 
-def register(environment: Environment, workspace: WorkspaceLayout) -> Environment:
+def register(environment: Environment, workspace: WorkspaceLayout, kind: type[Environment]) -> Environment:
     """Keeps the definition; the version is set on what is returned. Raises UserErrorException, WorkspaceError."""
     if environment.name.startswith(RESERVED):
         raise UserErrorException(f"{environment.name} is one of Azure ML's own environments: clone it first.")
@@ -53,30 +56,31 @@ def register(environment: Environment, workspace: WorkspaceLayout) -> Environmen
     if versions:
         last = layout.version(ENVIRONMENTS, environment.name, versions[-1])
         if assets.read_json(last / _DEFINITION) == json.loads(json.dumps(value)):
-            return _read(last, str(versions[-1]))
+            return _read(last, str(versions[-1]), kind)
     version = assets.add_version(
         layout, ENVIRONMENTS, environment.name, lambda folder: assets.write_json(folder / _DEFINITION, value)
     )
-    return _read(layout.version(ENVIRONMENTS, environment.name, version), str(version))
+    return _read(layout.version(ENVIRONMENTS, environment.name, version), str(version), kind)
 
 
-def get(workspace: WorkspaceLayout, name: str, version: str | None) -> Environment:
+def get(workspace: WorkspaceLayout, name: str, version: str | None, kind: type[Environment]) -> Environment:
     """The environment in its version, by default the newest. Raises UserErrorException naming what there is."""
     layout = AssetsLayout.of(workspace)
     versions = assets.list_versions(layout, ENVIRONMENTS, name)
     if not versions and name.startswith(RESERVED):
-        return _curated(name)
+        return _curated(name, kind)
     wanted = versions[-1] if versions and version is None else version
     if not versions or str(wanted) not in map(str, versions):
         known = ", ".join(assets.list_names(layout, ENVIRONMENTS)) or "none"
         which = f"{name}, version {version}" if versions else name
         raise UserErrorException(f"There is no registered environment {which}. Registered are: {known}.")
-    return _read(layout.version(ENVIRONMENTS, name, int(str(wanted))), str(wanted))
+    return _read(layout.version(ENVIRONMENTS, name, int(str(wanted))), str(wanted), kind)
 
 
-def list_all(workspace: WorkspaceLayout) -> dict[str, Environment]:
+def list_all(workspace: WorkspaceLayout, kind: type[Environment]) -> dict[str, Environment]:
     """The newest version of every registered environment."""
-    return {name: get(workspace, name, None) for name in assets.list_names(AssetsLayout.of(workspace), ENVIRONMENTS)}
+    names = assets.list_names(AssetsLayout.of(workspace), ENVIRONMENTS)
+    return {name: get(workspace, name, None, kind) for name in names}
 
 
 def save_to_directory(environment: Environment, path: str, *, overwrite: bool) -> None:
@@ -95,12 +99,12 @@ def save_to_directory(environment: Environment, path: str, *, overwrite: bool) -
         (folder / _DOCKERFILE).write_text(text, encoding="utf-8")
 
 
-def load_from_directory(path: str) -> Environment:
+def load_from_directory(path: str, kind: type[Environment]) -> Environment:
     """The environment in the folder; what people changed in its conda file counts. Raises UserErrorException."""
     folder = Path(path)
     if not (folder / _DEFINITION).is_file():
         raise UserErrorException(f"{path} does not contain an environment definition ({_DEFINITION}).")
-    environment = _read(folder, None)
+    environment = _read(folder, None, kind)
     if (folder / _CONDA).is_file():
         environment.python.conda_dependencies = CondaDependencies(str(folder / _CONDA))
     return environment
@@ -134,13 +138,13 @@ def to_json(environment: Environment) -> dict[str, Any]:
     }
 
 
-def _read(folder: Path, version: str | None) -> Environment:
-    return from_json(assets.read_json(folder / _DEFINITION), version)
+def _read(folder: Path, version: str | None, kind: type[Environment]) -> Environment:
+    return from_json(assets.read_json(folder / _DEFINITION), version, kind)
 
 
-def from_json(value: dict[str, Any], version: str | None = None) -> Environment:
+def from_json(value: dict[str, Any], version: str | None, kind: type[Environment]) -> Environment:
     """The inverse of `to_json`."""
-    environment = Environment.__new__(Environment)
+    environment = kind.__new__(kind)
     environment._fill(value["name"])
     environment.version = version
     environment.environment_variables = value["environment_variables"]
@@ -164,7 +168,7 @@ def from_json(value: dict[str, Any], version: str | None = None) -> Environment:
     return environment
 
 
-def _curated(name: str) -> Environment:
+def _curated(name: str, kind: type[Environment]) -> Environment:
     """One of Azure ML's own: their images are not here, so pip installs what the name tells of."""
     words = name.lower()
     packages = next((found for word, found in _CURATED.items() if re.search(rf"\b{word}", words)), None)
@@ -173,7 +177,7 @@ def _curated(name: str) -> Environment:
             f"{name} is one of Azure ML's own environments, which are not here, and its name does not tell what is in "
             f"it. Make one: Environment.from_pip_requirements(...). Known are names with {', '.join(_CURATED)}."
         )
-    environment = Environment.__new__(Environment)
+    environment = kind.__new__(kind)
     environment._fill(name)
     environment.python.conda_dependencies = CondaDependencies.create(pip_packages=packages)
     _logger.warning(

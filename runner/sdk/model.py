@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runner.sdk.exceptions import ModelNotFoundException, ModelPathNotFoundException, UserErrorException
 from runner.store import assets
 from runner.store.assets import MODELS, AssetsLayout
+from sidecar.contract.layout import WorkspaceLayout
 
 if TYPE_CHECKING:
     from runner.sdk.experiment import Experiment
@@ -58,7 +59,7 @@ class Model:
             raise UserErrorException("Either the model's name or its id must be given.")
         fitting = [
             found
-            for found in _all(workspace, name)
+            for found in _all(workspace.layout, name)
             if version in (None, found["version"])
             and run_id in (None, found["run_id"])
             and model_framework in (None, found["model_framework"])
@@ -66,12 +67,7 @@ class Model:
             and _has(found["properties"], properties)
         ]
         if not fitting:
-            known = ", ".join(assets.list_names(AssetsLayout.of(workspace.layout), MODELS)) or "none"
-            raise ModelNotFoundException(
-                f"ModelNotFound: Model with name {name}"
-                + (f" and version {version}" if version is not None else "")
-                + f" not found in the workspace. Registered are: {known}."
-            )
+            raise _not_found(workspace.layout, name, version)
         self._take(workspace, fitting[-1])
 
     def _take(self, workspace: Workspace, record: dict[str, Any]) -> None:
@@ -144,7 +140,7 @@ class Model:
         names = [name] if name else assets.list_names(AssetsLayout.of(workspace.layout), MODELS)
         found = []
         for each in names:
-            records = [record for record in _all(workspace, each) if _has(record["tags"], tags)]
+            records = [record for record in _all(workspace.layout, each) if _has(record["tags"], tags)]
             for record in records[-1:] if latest else records:
                 found.append(Model.__new__(Model))
                 found[-1]._take(workspace, record)
@@ -153,16 +149,17 @@ class Model:
     @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
         """The path of the model's file or folder. Raises ModelNotFoundException."""
-        from runner.sdk.workspace import Workspace as Opened
+        from runner.store.workspace import find_workspace
 
-        return Model(_workspace or Opened.from_config(), model_name, version=version)._content()
-
-    def _content(self) -> str:
-        return str(self._folder / _FILES / self._record["content"])
+        layout = _workspace.layout if _workspace is not None else find_workspace(os.environ, Path.cwd())
+        fitting = [record for record in _all(layout, model_name) if version in (None, record["version"])]
+        if not fitting:
+            raise _not_found(layout, model_name, version)
+        return str(_content(layout, fitting[-1]))
 
     def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
         """Copies the model below `target_dir`; returns where it is. Raises UserErrorException where it is there."""
-        source = Path(self._content())
+        source = _content(self.workspace.layout, self._record)
         target = Path(target_dir) / source.name
         if target.exists() and not (exist_ok or exists_ok):
             raise UserErrorException(f"{target} exists; exist_ok=True replaces it.")
@@ -279,8 +276,21 @@ def _register(workspace: Workspace, name: str, source: Path, about: Mapping[str,
     return model
 
 
-def _all(workspace: Workspace, name: str) -> list[dict[str, Any]]:
-    layout = AssetsLayout.of(workspace.layout)
+def _content(workspace: WorkspaceLayout, record: Mapping[str, Any]) -> Path:
+    folder = AssetsLayout.of(workspace).version(MODELS, record["name"], record["version"])
+    return folder / _FILES / str(record["content"])
+
+
+def _not_found(workspace: WorkspaceLayout, name: str, version: int | None) -> ModelNotFoundException:
+    known = ", ".join(assets.list_names(AssetsLayout.of(workspace), MODELS)) or "none"
+    which = f"{name} and version {version}" if version is not None else name
+    return ModelNotFoundException(
+        f"ModelNotFound: Model with name {which} not found in the workspace. Registered are: {known}."
+    )
+
+
+def _all(workspace: WorkspaceLayout, name: str) -> list[dict[str, Any]]:
+    layout = AssetsLayout.of(workspace)
     return [
         {**assets.read_json(layout.version(MODELS, name, version) / _RECORD), "version": version}
         for version in assets.list_versions(layout, MODELS, name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from runner.sdk.compute import ComputeTarget
     from runner.sdk.data.datastore import Datastore
     from runner.sdk.environment import Environment
+    from runner.sdk.image_build import ImageBuildDetails
     from runner.sdk.keyvault import Keyvault
     from runner.sdk.model import Model
     from runner.sdk.workspace import Workspace
@@ -35,9 +36,15 @@ class WorkspaceAssets:
     @property
     def environments(self) -> Mapping[str, Environment]:
         """The newest version of every registered environment, by name."""
-        from runner.sdk.environment_store import list_all
+        from runner.sdk.environment import Environment
 
-        return list_all(self._layout)
+        return Environment.list(self._self)
+
+    def build_environment(self, environment: Environment) -> ImageBuildDetails:
+        """Has an environment built by a run that does nothing else."""
+        from runner.sdk.image_build import build
+
+        return build(environment, self._self)
 
     @property
     def models(self) -> Mapping[str, Model]:
