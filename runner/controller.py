@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from runner.bookkeeping import Bookkeeper
 from runner.history import failure as failures
 from runner.history import manifest, traceback_text
 from runner.history.process_journal import ProcessJournal
@@ -29,6 +30,7 @@ from runner.phases.ending import stop_everywhere
 from runner.phases.phase import PhaseFailed, RunContext, Stage
 from runner.phases.sequence import uses_mpi
 from sidecar.contract import events, publish
+from sidecar.contract.layout import WorkspaceLayout
 
 # After KILL nothing can take long; a process in an uninterruptible wait may.
 _STOP_LIMIT_S = 60.0
@@ -77,6 +79,7 @@ class Controller:
         self._journal = ProcessJournal(context.run)
         self._record = read_record(context.run)
         self._seen: set[tuple[str, str, str]] = set()
+        self._bookkeeper = Bookkeeper(WorkspaceLayout(context.run.root.parents[1]), context.run_id)
         fleet.observe(self._take_news)
         fleet.watch_cancel(self._is_cancel_wanted)
 
@@ -87,11 +90,16 @@ class Controller:
         run = self._context.run
         for path in (run.record, run.closing, run.cancel_request, run.abandon_request, run.failure, run.manifest):
             publish.remove_leftovers(path)
-        closing = publish.read_record(self._context.run.closing)
-        if closing is None:
-            closing = self._walk_and_release()
-            publish.write_whole(self._context.run.closing, publish.to_json(closing))
-        self._close(Outcome.from_record(closing), closing["census"])
+        self._bookkeeper.start()
+        try:
+            closing = publish.read_record(self._context.run.closing)
+            if closing is None:
+                closing = self._walk_and_release()
+                publish.write_whole(self._context.run.closing, publish.to_json(closing))
+            self._close(Outcome.from_record(closing), closing["census"])
+        finally:
+            self._bookkeeper.stop()
+        self._bookkeeper.index()
 
     def _is_cancel_wanted(self) -> bool:
         if not self._context.run.record.exists():
@@ -156,6 +164,7 @@ class Controller:
         patience = manifest.Patience(run.cancel_request.exists)
         logs = log_checks.check_logs(run, self._fleet)
         unsealed = manifest.seal(run, incomplete={**logs.incomplete, **self._incomplete(census)}, patience=patience)
+        self._bookkeeper.finish(status)
         found = (*job_release.warnings(census), *logs.warnings, *unsealed, *([left] if left else []))
         warnings = (*self._record.warnings, *found)
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
@@ -276,8 +285,11 @@ class Controller:
             return
 
         def change(on_disk: RunRecord) -> RunRecord:
-            """Tags are the person's: they may have changed since this controller read them."""
-            return with_status(dataclasses.replace(self._record, tags=on_disk.tags), status, at=self._clock())
+            """What the person or the job may have changed since this controller read it stays as it is on disk."""
+            others = {name: getattr(on_disk, name) for name in ("tags", "properties", "name", "description", "extra")}
+            warnings = tuple(dict.fromkeys((*on_disk.warnings, *self._record.warnings)))
+            mine = dataclasses.replace(self._record, **others, warnings=warnings)
+            return with_status(mine, status, at=self._clock())
 
         self._record = update_record(self._context.run, change)
 

@@ -97,7 +97,8 @@ def reindex_command() -> None:
 
 def _show_detail(workspace: WorkspaceLayout, run_id: str, *, output: str, query: str | None) -> None:
     layout = workspace.run(run_id)
-    found = detail(read_record(layout), read_metric_columns(layout), list_attachments(layout))
+    record = read_record(layout)
+    found = detail(record, read_metric_columns(layout, record), list_attachments(layout))
     if query is not None:
         _show_query(found, query, output)
     elif output == "json":

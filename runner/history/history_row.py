@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from runner.history.child_runs import job_of
 from runner.history.metrics_file import json_value, read_metrics
 from runner.history.run_record import RunRecord
 from sidecar.contract.layout import STATE, RunLayout
 
 
-def read_metric_columns(layout: RunLayout) -> dict[str, Any]:
+def read_metric_columns(layout: RunLayout, record: RunRecord) -> dict[str, Any]:
     """Every metric of a run as one JSON value: the value itself, or a list where it was logged several times."""
     columns = {}
-    for name, values in read_metrics(layout).by_name().items():
+    metrics = read_metrics(RunLayout(layout.root.with_name(job_of(record))), record.run_id)
+    for name, values in metrics.by_name().items():
         safe = [json_value(value) for value in values]
         columns[name] = safe[0] if len(safe) == 1 else safe
     return columns

@@ -19,25 +19,11 @@ from runner.history.history_row import list_row, read_metric_columns
 from runner.history.metrics_file import has_metrics
 from runner.history.run_record import read_record
 from runner.history.status import TERMINAL
+from runner.store import index_file
 from runner.store.run_lookup import list_run_ids
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
 
-# "runh"; tells our file from a stranger's. The version changes with the table or with the shape of a row.
-_APPLICATION_ID = 0x72756E68
-_VERSION = 1
-
-# Too short: two lists at once make one rebuild in memory; too long: a stuck process holds up a command.
-_BUSY_TIMEOUT_S = 5.0
-
 _FINAL = frozenset(status.value for status in TERMINAL)
-
-_TABLE = """
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, sorted_by TEXT NOT NULL, status TEXT NOT NULL,
-    mtime_ns INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL, row TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX newest ON runs (sorted_by DESC, run_id);
-"""
 
 _NEWEST = """
 SELECT row FROM runs
@@ -74,7 +60,7 @@ def list_runs(workspace: WorkspaceLayout, *, statuses: Collection[str] = (), lim
 
 def reindex(workspace: WorkspaceLayout) -> RunListing:
     """Builds the index again from the run folders and returns what it now holds."""
-    _remove(workspace)
+    index_file.remove(workspace)
     return list_runs(workspace)
 
 
@@ -90,55 +76,14 @@ def _open_and_refresh(
 ) -> tuple[sqlite3.Connection, tuple[str, ...]]:
     for _ in range(2):
         try:
-            database = stack.enter_context(contextlib.closing(_open(str(workspace.history))))
+            database = stack.enter_context(contextlib.closing(index_file.connect(str(workspace.history))))
             return database, _refresh(database, workspace)
         except sqlite3.OperationalError:
             break  # read-only, locked, disk full: fall back to an index in memory
         except sqlite3.DatabaseError:
-            _remove(workspace)  # broken or foreign: it is only an index
-    database = stack.enter_context(contextlib.closing(_open(":memory:")))
+            index_file.remove(workspace)  # broken or foreign: it is only an index
+    database = stack.enter_context(contextlib.closing(index_file.connect(index_file.IN_MEMORY)))
     return database, _refresh(database, workspace)
-
-
-def _open(path: str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-    try:
-        _prepare(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    if _is_ours(database):
-        return
-    if database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-        raise sqlite3.DatabaseError("not an index of this version")
-    database.execute("PRAGMA journal_mode=WAL")
-    with _transaction(database):
-        if _is_ours(database):
-            return  # another command was quicker
-        for statement in _TABLE.split(";"):
-            database.execute(statement)
-        database.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version={_VERSION}")
-
-
-def _is_ours(database: sqlite3.Connection) -> bool:
-    marks = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    return marks == [_APPLICATION_ID, _VERSION]
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")
 
 
 def _refresh(database: sqlite3.Connection, workspace: WorkspaceLayout) -> tuple[str, ...]:
@@ -155,8 +100,9 @@ def _refresh(database: sqlite3.Connection, workspace: WorkspaceLayout) -> tuple[
     rows, unreadable = _read_rows(workspace, {run_id: current[run_id] for run_id in changed})
     gone += [(run_id,) for run_id in unreadable if run_id in known]
     if rows or gone:
-        with _transaction(database):
-            database.executemany("DELETE FROM runs WHERE run_id = ?", gone)
+        with index_file.transaction(database):
+            for table, key in (("runs", "run_id"), ("metric_files", "job_id"), ("metric_points", "job_id")):
+                database.executemany(f"DELETE FROM {table} WHERE {key} = ?", gone)  # noqa: S608 - names of ours
             database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     return tuple(unreadable)
 
@@ -196,12 +142,6 @@ def _read_rows(workspace: WorkspaceLayout, wanted: dict[str, _Signature]) -> tup
         except RunnerError:
             unreadable.append(run_id)
             continue
-        row = json.dumps(list_row(record, read_metric_columns(layout)), ensure_ascii=True)
+        row = json.dumps(list_row(record, read_metric_columns(layout, record)), ensure_ascii=True)
         rows.append((run_id, record.start_time_utc or record.created_utc, record.status.value, *signature, row))
     return rows, sorted(unreadable)
-
-
-def _remove(workspace: WorkspaceLayout) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):
-            os.unlink(f"{workspace.history}{suffix}")

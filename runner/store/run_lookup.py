@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from runner.errors import NoSuchRunError, WorkspaceError
@@ -43,16 +44,22 @@ def resolve(workspace: WorkspaceLayout, text: str) -> str:
 def _newest(workspace: WorkspaceLayout, run_ids: list[str]) -> str:
     if not run_ids:
         raise NoSuchRunError(f"there is no run yet in {workspace.root}", hint="runner submit CONFIG")
-    newest_s = max(map(run_id_seconds, run_ids))
-    tied = sorted(run_id for run_id in run_ids if run_id_seconds(run_id) == newest_s)
-    return tied[0] if len(tied) == 1 else max(tied, key=lambda run_id: _created(workspace, run_id))
+    by_age = sorted(run_ids, key=run_id_seconds, reverse=True)
+    for _, same_second in itertools.groupby(by_age, key=run_id_seconds):
+        tied = [(_created(workspace, run_id), run_id) for run_id in same_second]
+        own = [(created, run_id) for created, run_id in tied if created is not None]
+        if own:
+            return max(own)[1]
+    return by_age[0]
 
 
-def _created(workspace: WorkspaceLayout, run_id: str) -> str:
+def _created(workspace: WorkspaceLayout, run_id: str) -> str | None:
+    """When the run was made; None for one below another, which nobody means by `last`."""
     try:
-        return read_record(workspace.run(run_id)).created_utc
+        record = read_record(workspace.run(run_id))
     except (NoSuchRunError, WorkspaceError):
         return ""
+    return record.created_utc if record.parent_run_id is None else None
 
 
 def _unknown(workspace: WorkspaceLayout, text: str, run_ids: list[str]) -> NoSuchRunError:

@@ -109,19 +109,6 @@ def is_driver_log(file_name: str) -> bool:
     return _DRIVER_LOG.match(file_name) is not None
 
 
-def is_metrics(path: str) -> bool:
-    """Whether `path`, relative to a run folder, is the metrics file of a process, or the mark of its loss."""
-    folder, _, name = path.rpartition("/")
-    stem, dot, ending = name.rpartition(".")
-    return folder == str(RunLayout.at("").metrics) and dot + ending in (".jsonl", ".lost") and is_process_name(stem)
-
-
-def is_index(path: str) -> bool:
-    """Whether `path`, relative to a run folder, is the time index of a numbered log."""
-    folder, _, name = path.rpartition("/")
-    return folder == str(RunLayout.at("").time_indexes) and name.endswith(".idx") and name[0] != "."
-
-
 class WorkspaceLayout(NamedTuple):
     """The places in a workspace; nothing is created by naming them."""
 
@@ -392,6 +379,11 @@ class RunLayout(NamedTuple):
     def process_loss(self, process_name: str) -> Path:
         """Exists, and is empty, once a process could not write what it had to say."""
         return self.metrics / f"{process_name}.lost"
+
+    @property
+    def children(self) -> Path:
+        """JSON lines: the id of every child run, as `run_id`."""
+        return self.state / "children.jsonl"
 
     @property
     def job_context(self) -> Path:

@@ -20,8 +20,7 @@ from sidecar.contract.layout import (
     USER_LOGS,
     RunLayout,
     is_driver_log,
-    is_index,
-    is_metrics,
+    is_process_name,
 )
 
 # Folders whose files are sent once nothing changes them any more.
@@ -46,10 +45,23 @@ def may_travel(path: str, node_id: str) -> bool:
         own = (_HERE.job_prep_log(node_id), _HERE.job_post_log(node_id), _HERE.image_build_log, _HERE.mpi_log)
         return path in map(str, own) or (len(parts) == 2 and is_driver_log(parts[1]))
     if parts[0] == STATE:
-        return path == str(_HERE.seal(node_id)) or is_index(path) or is_metrics(path)
+        return path == str(_HERE.seal(node_id)) or _is_index(path) or _is_metrics(path)
     if parts[0] == CHILDREN:
         return len(parts) > 3 and parts[2] in (USER_LOGS, OUTPUTS, ARTIFACTS)
     return parts[0] in (USER_LOGS, OUTPUTS, ARTIFACTS) and len(parts) > 1 and path not in _OWN
+
+
+def _is_metrics(path: str) -> bool:
+    """Whether `path`, relative to a run folder, is the metrics file of a process, or the mark of its loss."""
+    folder, _, name = path.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    return folder == str(_HERE.metrics) and dot + ending in (".jsonl", ".lost") and is_process_name(stem)
+
+
+def _is_index(path: str) -> bool:
+    """Whether `path`, relative to a run folder, is the time index of a numbered log."""
+    folder, _, name = path.rpartition("/")
+    return folder == str(_HERE.time_indexes) and name.endswith(".idx") and name[0] != "."
 
 
 def _is_long(part: str) -> bool:
@@ -63,7 +75,7 @@ def waits_for_release(path: str) -> bool:
 
 def is_sealed(path: str) -> bool:
     """Whether the file must arrive whole for the run to be complete; a time index may miss its last entries."""
-    return not is_index(path) and not path.startswith(f"{_HERE.seals}/")
+    return not _is_index(path) and not path.startswith(f"{_HERE.seals}/")
 
 
 class SealedFile(NamedTuple):
