@@ -17,6 +17,7 @@ from typing import Any
 from runner.bookkeeping import Bookkeeper
 from runner.history import failure as failures
 from runner.history import manifest, traceback_text
+from runner.history.memory_warnings import memory_warnings
 from runner.history.process_journal import ProcessJournal
 from runner.history.record_update import update_record
 from runner.history.run_record import RunRecord, read_record, with_status
@@ -165,7 +166,13 @@ class Controller:
         logs = log_checks.check_logs(run, self._fleet)
         unsealed = manifest.seal(run, incomplete={**logs.incomplete, **self._incomplete(census)}, patience=patience)
         self._bookkeeper.finish(status)
-        found = (*job_release.warnings(census), *logs.warnings, *unsealed, *([left] if left else []))
+        found = (
+            *job_release.warnings(census),
+            *logs.warnings,
+            *memory_warnings(self._endings()),
+            *unsealed,
+            *([left] if left else []),
+        )
         warnings = (*self._record.warnings, *found)
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
         self._enter(status)
@@ -185,6 +192,7 @@ class Controller:
             read_tail=self._read_tail,
             stop_reason=self._stop_reason(),
             is_mpi=uses_mpi(self._context),
+            is_contained=self._housing is not None,
         )
         error = outcome.phase_failure
         if found is None and error is not None:

@@ -1,7 +1,8 @@
 """`python -m sidecar supervisor|agent|rank|keeper|attendant RUN_ID --node NODE_ID`: started by the runner, never by a
 person.
 
-`python -m sidecar clean` removes from a node what no run there needs; `python -m sidecar report` says what it has.
+`python -m sidecar clean` removes from a node what no run there needs, `report` says what it has, `build` builds an
+environment.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ def main(arguments: list[str]) -> int:
         from sidecar.report import serving
 
         return serving.main(os.environ.get(settings.WORK_DIRECTORY, ""))
+    if part == "build":
+        from sidecar.environments import serving as building
+
+        return building.main()
     node_root = os.environ.get(settings.NODE_ROOT, "") or _place(arguments)
     if part not in _PARTS or not node_root:
         sys.stderr.write(f"usage: python -m sidecar {'|'.join(_PARTS)} RUN_ID, with {settings.NODE_ROOT} set\n")

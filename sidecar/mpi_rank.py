@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Mapping, Optional
 
-from sidecar import job_environment, kernel, wrapper
+from sidecar import job_environment, kernel, own_address, wrapper
 from sidecar.contract import publish, settings
 from sidecar.contract.layout import AZUREML_LOGS, MAIN, NodeLayout, RunLayout, driver_log_name
 from sidecar.contract.orders import MPI_HELPERS_ORDER, ProcessSpec, node_plan
@@ -46,5 +46,5 @@ def main(node_root: str) -> int:
     )
     kernel.rename_process(f"python -m sidecar process {spec.name} {plan.run_id}")
     environ = job_environment.compose(os.environ, plan, spec, node=layout, bin_folder=ranks["bin"])
-    place = wrapper.Place(layout, RunLayout.at(plan.run_root), plan.address)
+    place = wrapper.Place(layout, RunLayout.at(plan.run_root), own_address.read(plan))
     return wrapper.run(spec, environ, place)

@@ -24,6 +24,7 @@ from sidecar import (
     kernel,
     last_room,
     mpi_launches,
+    own_address,
     ports,
     processes,
     shared_memory,
@@ -280,7 +281,7 @@ class Supervisor:
         if self._plan.max_run_duration_s and self._deadline is None:
             self._deadline = time.monotonic() + self._plan.max_run_duration_s
         self._ended = False
-        place = wrapper.Place(self._layout, self._run, self._plan.address)
+        place = wrapper.Place(self._layout, self._run, own_address.read(self._plan))
         for spec in specs:
             environ = job_environment.compose(os.environ, self._plan, spec, node=self._layout, bin_folder=self._bin)
             self._watch.expect(spec.name, is_user=spec.is_user)

@@ -53,7 +53,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         log = _open_log(place.run.root / spec.log)
     except OSError as error:
         return _record_failed_start(spec, place, begun, error)
-    oom_kills = memory_limits.read_oom_kills()
+    oom_kills, group_kills = memory_limits.read_oom_kills(), memory_limits.read_group_oom_kills()
     # Held back until they can be passed on: one that came in between would end the wrapper, and the record with it.
     signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
     argv = [spec.argv[0], *(_expand(part, environ) if spec.expand else part for part in spec.argv[1:])]
@@ -84,6 +84,7 @@ def run(spec: ProcessSpec, environ: Mapping[str, str], place: Place) -> int:
         log_troubles=_keep_log(log, spec, place),
         is_out_of_memory=record["signal"] == "SIGKILL" and memory_limits.read_oom_kills() > oom_kills,
         memory_limit_bytes=memory_limits.read_limit_bytes(),
+        killed_for_memory=memory_limits.read_group_oom_kills() - group_kills,
         raised=_read_raised(place.node.raised(spec.name)),
         is_disk_full=last_room.is_scarce(place.node),
     )

@@ -61,10 +61,11 @@ def command(target: str | None, output: str, **secrets: Any) -> int:
 
 def _look_at_this_machine(workspace: WorkspaceLayout, output: str) -> int:
     from runner import wiring
+    from runner.containers.inspection import inspect_engine
     from runner.nodes.finding import Level
     from runner.nodes.machine_report import inspect_machine
 
-    findings = inspect_machine(workspace, wiring.bundle_folder())
+    findings = [*inspect_machine(workspace, wiring.bundle_folder()), *inspect_engine(workspace, os.environ)]
     if output == "json":
         click.echo(dump([finding.to_record() for finding in findings]))
     else:

@@ -37,6 +37,7 @@ ENTRIES = {
     "metrics": Entry("runner.cli.metrics:command", "Show what a run logged."),
     "history": Entry("runner.cli.history:command", "List and describe all runs."),
     "compute": Entry("runner.cli.compute:command", "Attach, trust and look after machines."),
+    "environment": Entry("runner.cli.environment:command", "List, build and clear images and environments."),
     "doctor": Entry("runner.cli.doctor:command", "Say what this machine has, and what it lacks."),
     "init": Entry("runner.cli.init:command", "Make a workspace in this folder."),
     "controller": Entry("runner.cli.controller:command", "Lead one run (started by submit).", is_hidden=True),

@@ -1,4 +1,4 @@
-"""The log of an image build, `20_`: opened by its first line, so that a cache hit leaves none."""
+"""The log of an image build, `20_` of a run: opened by its first line, so that a cache hit leaves none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ _TAIL_BYTES = 16 * 1024
 
 
 class BuildLog:
-    """Appends to the log, and keeps its time index."""
+    """Appends to the log at `path`, and keeps its time index where it is a run's."""
 
-    def __init__(self, run: RunLayout) -> None:
-        self.path = run.image_build_log
-        self._indexer = TimeIndexer(run)
+    def __init__(self, path: Path, indexer: TimeIndexer | None = None) -> None:
+        self.path = path
+        self._indexer = indexer
         self._is_open = False
+
+    @classmethod
+    def of_run(cls, run: RunLayout) -> BuildLog:
+        """The run's `20_`."""
+        return cls(run.image_build_log, TimeIndexer(run))
 
     def open(self) -> Path:
         """The log's file, which exists then."""
@@ -28,13 +33,14 @@ class BuildLog:
             self._is_open = True
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.touch(mode=0o600)
-            self._indexer.add(self.path)
+            if self._indexer is not None:
+                self._indexer.add(self.path)
         return self.path
 
     def say(self, sentence: str) -> None:
         """One line of our own."""
         publish.append_line(self.open(), sentence.encode("utf-8", "surrogateescape"))
-        self._indexer.look()
+        self.look()
 
     def command(self, argv: Sequence[str]) -> None:
         """The command that is about to be run."""
@@ -47,11 +53,12 @@ class BuildLog:
             publish.write_all(descriptor, text.encode("utf-8", "surrogateescape"))
         finally:
             os.close(descriptor)
-        self._indexer.look()
+        self.look()
 
     def look(self) -> None:
         """Notes that others may have written."""
-        self._indexer.look()
+        if self._indexer is not None:
+            self._indexer.look()
 
     def last_line(self) -> str:
         """The last line that is a person's to read; for a message."""

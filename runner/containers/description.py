@@ -56,6 +56,9 @@ def job_container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling) -> dict[
     host = {**described["HostConfig"], "ShmSize": size_bytes(dwelling.shm_size)}
     if dwelling.facts.has_gpus and "DeviceRequests" not in options.host:
         host["DeviceRequests"] = [{"Count": -1, "Capabilities": [["gpu"]]}]
+    if plan.wants_mpi:
+        # MPIs read each other's memory; the engine's filter of system calls forbids that unless this is given.
+        host["CapAdd"] = ["SYS_PTRACE"]
     for name, value in options.host.items():
         host[name] = [*host.get(name, ()), *value] if isinstance(value, list) else value
     described["HostConfig"] = host

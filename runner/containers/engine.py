@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,8 @@ def open_engine(environ: Mapping[str, str]) -> APIClient:
     """A client of the engine, which has answered. Raises MachineError that names what is missing."""
     where = address(environ)
     try:
-        import docker
+        with _without_ssh(where):
+            import docker
     except ImportError:
         raise MachineError(
             "jobs in Docker need the Python package docker, which is not installed",
@@ -52,6 +54,20 @@ def open_engine(environ: Mapping[str, str]) -> APIClient:
         return docker.APIClient(base_url=where, version="auto", timeout=_TIMEOUT_S)
     except docker.errors.DockerException as error:
         raise unreachable(where, error) from error
+
+
+@contextlib.contextmanager
+def _without_ssh(where: str) -> Iterator[None]:
+    """Lets the docker package pass over paramiko where the engine is not behind it: half of its import, 0.1 s."""
+    name = "docker.transport.sshconn"
+    is_hidden = not where.startswith("ssh://") and "docker" not in sys.modules
+    if is_hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # How Python itself says "not to be imported".
+    try:
+        yield
+    finally:
+        if is_hidden:
+            del sys.modules[name]
 
 
 def unreachable(where: str, error: BaseException) -> MachineError:

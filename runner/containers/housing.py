@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runner.containers import labels
+from runner.containers import labels, sweep
 from runner.containers.build_log import BuildLog
 from runner.containers.crew import Berth, Crew
 from runner.containers.description import Dwelling
@@ -70,6 +70,7 @@ class Housing:
         crew = self._open()
         self._facts = read_facts(crew.client)
         says(f"Docker {self._facts.version} at {crew.address}, {self._facts.platform}")
+        sweep.sweep_quietly(crew.client, crew.address, self._workspace, says)
         images = Images(crew.client, crew.address, self._workspace, self._environ)
         first = self._berths[0].plan
         client = Client(
@@ -78,7 +79,7 @@ class Housing:
             says=says,
             is_canceled=is_canceled,
         )
-        self._had = images.have(self._recipe, self._facts.platform, BuildLog(self._run), client)
+        self._had = images.have(self._recipe, self._facts.platform, BuildLog.of_run(self._run), client)
         return self._had
 
     def move_in(self, says: Callable[[str, str], None], is_canceled: Callable[[], bool]) -> None:

@@ -22,6 +22,8 @@ _LOOK_S = 0.2
 _ASK_S = 2.0
 # An engine that restarts takes seconds; a death whose reason nobody can tell by then is told without one.
 _PATIENCE_S = 20.0
+_REMOVAL_S = 2.0
+_KILLED = 137
 
 # (node id, why it is out of reach or None)
 PauseNews = Callable[[str, "str | None"], None]
@@ -75,7 +77,9 @@ class Watch:
 
     def _tell(self, berth: Berth, role: Role) -> None:
         name = labels.container_name(berth.plan.run_id, berth.plan.node_id, role)
-        record = self._reason(name)
+        # The steps of a sidecar container are done without it, whyever that is.
+        gone = {**_BLANK, "sentence": f"its container {name} is gone; job release is done without it"}
+        record = self._reason(name) if role is Role.JOB else gone
         if self._is_closing.is_set() or not berth.node.root.exists():
             return
         path = berth.node.container_end if role is Role.JOB else berth.node.attendant_end
@@ -83,7 +87,7 @@ class Watch:
         self._says(berth.plan.node_id, record["sentence"])
 
     def _reason(self, name: str) -> dict[str, Any]:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline, removed_by = time.monotonic() + _PATIENCE_S, time.monotonic() + _REMOVAL_S
         while True:
             try:
                 found = self._engine().containers()
@@ -91,7 +95,10 @@ class Watch:
                 if not mine:
                     return reason(name, None)
                 there = self._engine().client.inspect_container(mine[0]["Id"])
-                if not there["State"]["Running"] or time.monotonic() >= deadline:
+                state = there["State"]
+                # What is removed by force is killed first, and gone only a little later.
+                may_go = state["ExitCode"] == _KILLED and not state["OOMKilled"] and time.monotonic() < removed_by
+                if not (state["Running"] or may_go) or time.monotonic() >= deadline:
                     return reason(name, there)
             except Exception as error:
                 # The door to the engine: a container that went meanwhile, an engine that is down; asked again.

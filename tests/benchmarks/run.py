@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests import groups
 from tests.benchmarks import (
+    docker_first_line,
     history_list,
     idle,
     mpi,
@@ -35,7 +36,7 @@ _OVER_SSH: Mapping[str, Callable[[Stage], Section]] = {
     for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle)
 }
 _BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
-    benchmark.NAME: benchmark.measure for benchmark in (startup, mpi, output, idle, history_list)
+    benchmark.NAME: benchmark.measure for benchmark in (startup, mpi, output, idle, history_list, docker_first_line)
 } | dict(_OVER_SSH)
 
 # A load average from before the first command. Smaller warns of the build that has just ended, larger warns too late.
@@ -84,9 +85,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(name: str, stage: Stage) -> Section:
     """One benchmark; one that breaks is a missed limit, and the others still run."""
-    why = groups.obstacle("lab") if name in _OVER_SSH else None
+    group = "lab" if name in _OVER_SSH else "docker" if name == docker_first_line.NAME else None
+    why = groups.obstacle(group) if group is not None else None
     if why is not None:
-        return Section(name=name, title="NOT MEASURED", notes=[f"SKIPPED: no hosts to measure on: {why}"])
+        return Section(name=name, title="NOT MEASURED", notes=[f"SKIPPED: nothing to measure on: {why}"])
     try:
         return _BENCHMARKS[name](stage)
     except (timing.CommandFailedError, OSError) as error:

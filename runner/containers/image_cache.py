@@ -1,0 +1,47 @@
+"""The images that were made for jobs: which there are, and which of them nobody needs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runner.containers import labels
+from runner.containers.engine import explained, reason
+from runner.errors import MachineError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def list_images(client: APIClient, address: str) -> Iterator[dict[str, Any]]:
+    """One record an image: kind, key, name, size_bytes, created_utc, is_used, id."""
+    with explained("the images cannot be listed", address):
+        used = {str(found["ImageID"]) for found in client.containers(all=True)}
+        for found in client.images(filters={"label": labels.KEY}):
+            yield _record(found, is_used=found["Id"] in used)
+
+
+def _record(found: Mapping[str, Any], *, is_used: bool) -> dict[str, Any]:
+    told = found.get("Labels") or {}
+    return {
+        "kind": "image",
+        "key": str(told.get(labels.KEY, "")),
+        "name": str(told.get(labels.ENVIRONMENT, "")),
+        "size_bytes": int(found["Size"]),
+        "created_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(found["Created"]))),
+        "is_used": is_used,
+        "id": str(found["Id"]),
+    }
+
+
+def remove_image(client: APIClient, record: Mapping[str, Any]) -> None:
+    """Removes one, with the layers that nothing else has. Raises MachineError."""
+    from docker.errors import APIError, ImageNotFound
+
+    try:
+        client.remove_image(record["id"], force=True)
+    except ImageNotFound:
+        return
+    except APIError as error:
+        raise MachineError(f"the image {record['key'][:12]} stays: {reason(error)}") from error

@@ -1,0 +1,58 @@
+"""MPI in containers: the MPI's own launcher inside, nodes that find each other on a network of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docker.stage import DockerStage
+from tests.lab.cache import cache_folder, claimed
+
+pytestmark = [pytest.mark.docker, pytest.mark.network, pytest.mark.timeout(300)]
+
+_SCRIPT = """
+import os, socket, sys
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+print(world.rank, world.size, world.allreduce(world.rank), socket.gethostname(), os.environ["AZ_BATCH_NODE_ID"])
+world.barrier()
+if "fail" in sys.argv and world.rank == 2:
+    raise ValueError("bad batch")
+world.barrier()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheels() -> Path:
+    """A folder with mpi4py and MPICH for the Python of the image; fetched once on this machine."""
+    (cache_folder() / "wheels").mkdir(exist_ok=True)
+    with claimed("wheels/mpi-cp39") as kept:
+        if not kept.exists():
+            platforms = [f"manylinux{tag}_x86_64" for tag in ("_2_28", "_2_17", "2014", "_2_5")]
+            wanted = ["--only-binary=:all:", "--python-version=3.9", *(f"--platform={name}" for name in platforms)]
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", *wanted, "mpi4py>=4", "mpich"]
+            part = kept.with_suffix(".part")
+            subprocess.run([*pip, "--dest", str(part)], check=True, timeout=600)
+            part.rename(kept)
+        return kept
+
+
+def test_two_nodes_of_two_ranks(stage: DockerStage, wheels: Path) -> None:
+    """Four ranks in two containers meet; then the rank that fails first is named, and nothing stays."""
+    stage.environ.update(PIP_FIND_LINKS=str(wheels), PIP_NO_INDEX="1")
+    keys = {
+        "environment": {"python": {"pip_requirements": ["mpi4py", "mpich"]}},
+        "distributed_job_config": {"type": "Mpi", "process_count_per_node": 2, "node_count": 2},
+    }
+    record = stage.complete(stage.config(_SCRIPT, **keys))
+    run = stage.workspace.run(record["run_id"])
+    logs = [run.driver_log(rank).read_text() for rank in range(4)]
+    assert logs == [f"{rank} 4 6 local-{rank // 2} local-{rank // 2}\n" for rank in range(4)]
+    assert "172." in run.process_info.read_text()
+    failed = stage.run_to_end(stage.config(_SCRIPT, arguments=["fail"], **keys))
+    assert failed["exit_code"] == 100, stage.explain(failed)
+    assert failed["environment"]["cache_hit"] is True
+    assert "rank_2 on local-1 failed first: ValueError: bad batch" in failed["failure"]["summary"]
