@@ -12,11 +12,19 @@ from runner.version import VERSION
 
 if TYPE_CHECKING:
     from runner.sdk import (
+        AmlCompute,
+        ComputeTarget,
+        CondaDependencies,
+        Dataset,
+        Datastore,
         DockerConfiguration,
         Environment,
         Experiment,
+        Model,
         MpiConfiguration,
+        OutputFileDatasetConfig,
         PyTorchConfiguration,
+        RemoteCompute,
         Run,
         RunConfiguration,
         ScriptRunConfig,
@@ -26,11 +34,19 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 __all__ = [
+    "AmlCompute",
+    "ComputeTarget",
+    "CondaDependencies",
+    "Dataset",
+    "Datastore",
     "DockerConfiguration",
     "Environment",
     "Experiment",
+    "Model",
     "MpiConfiguration",
+    "OutputFileDatasetConfig",
     "PyTorchConfiguration",
+    "RemoteCompute",
     "Run",
     "RunConfiguration",
     "ScriptRunConfig",

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
+from runner import interactive
 from runner.errors import MachineError
 from runner.history.controller_crash import CrashWatch
+from runner.history.run_kind import has_controller
 from runner.history.run_record import RunRecord, read_record
+from runner.history.status import RunStatus
 from runner.history.status_watch import StatusWatch
 from runner.nodes.contact import LostContact, read_all_lost
 from runner.submission import resume_if_orphaned
@@ -31,8 +34,12 @@ def request_cancel(workspace: WorkspaceLayout, run_id: str) -> bool:
     Durable on return; asking twice is asking once.
     """
     run = workspace.run(run_id)
-    if read_record(run).status.is_terminal:
+    record = read_record(run)
+    if record.status.is_terminal:
         return False
+    if not has_controller(record):
+        interactive.end(run, RunStatus.CANCELED)
+        return True
     _leave(run.cancel_request, run.controller_bell)
     resume_if_orphaned(workspace, run_id)
     return True

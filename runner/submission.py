@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runner import wiring
 from runner.errors import ConfigError, MachineError, UsageError, WorkspaceError
 from runner.handover import hand_over
+from runner.history.run_kind import has_controller
 from runner.history.run_record import RunRecord, iso_utc, read_record, write_record
 from runner.history.status import RunStatus
 from runner.store import workspace as workspaces
@@ -75,10 +76,12 @@ def submit(
     tags: Mapping[str, str] | None = None,
     run_id: str | None = None,
     secrets: Secrets | None = None,
+    describe: Callable[[RunRecord], RunRecord] | None = None,
 ) -> RunRecord:
     """Starts a run and returns its record once a controller has it. Nothing is created where the request is wrong.
 
     `secrets` are for logins and go nowhere but into the controller's memory; the record says only that there are some.
+    `describe` may add to the record before the run is created: names, properties, a parent.
     Raises UsageError, SnapshotError, WorkspaceError or MachineError; killed at any moment it has either created no
     run, or one that `runner attach` starts.
     """
@@ -94,7 +97,9 @@ def submit(
         record = _tagged(record, tags)
     if secrets is not None:
         record = with_secrets(record, secrets)
-    run = _create_folder(workspace, record)
+    if describe is not None:
+        record = describe(record)
+    run = create_folder(workspace, record)
     hand_over(workspace, record.run_id, run, secrets)
     return record
 
@@ -231,7 +236,7 @@ def _new_record(
         target=request.compute_target.name,
         name=f"run_{run_id}",
         user_id=environ.get("USER") or environ.get("LOGNAME") or str(os.getuid()),
-        run_number=_run_number(workspace),
+        run_number=next_run_number(workspace),
         tags=dict(request.tags),
         properties=properties,
         nodes=wiring.node_ids(request),
@@ -268,13 +273,14 @@ def _tagged(record: RunRecord, tags: Mapping[str, str]) -> RunRecord:
     return dataclasses.replace(record, tags={**record.tags, **tags})
 
 
-def _run_number(workspace: WorkspaceLayout) -> int:
+def next_run_number(workspace: WorkspaceLayout) -> int:
+    """The number for the next run of the workspace."""
     if not workspace.runs.is_dir():
         return 1
     return 1 + sum(1 for entry in os.scandir(workspace.runs) if not entry.name.startswith("."))
 
 
-def _create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
+def create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
     """The run folder, whole or not at all: it is filled under another name and renamed."""
     unfinished = RunLayout(workspace.runs / f"{_UNFINISHED}{record.run_id}")
     run = workspace.run(record.run_id)
@@ -314,7 +320,7 @@ def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str, secrets: Secrets
     """
     run = workspace.run(run_id)
     record = read_record(run)
-    if record.status.is_terminal or lock.holder(run.controller_lock) is not None:
+    if record.status.is_terminal or not has_controller(record) or lock.holder(run.controller_lock) is not None:
         return False
     if needed_secrets(record) and secrets is None:
         return False

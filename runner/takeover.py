@@ -14,6 +14,7 @@ from runner import submission
 from runner.errors import MachineError, UsageError
 from runner.handover import hand_over
 from runner.history.record_update import update_record
+from runner.history.run_kind import has_controller
 from runner.history.run_record import read_record
 from runner.spec.compute import LOCAL
 from sidecar.contract import identity, lock
@@ -35,7 +36,7 @@ def take_over(workspace: WorkspaceLayout, run_id: str, secrets: Secrets) -> None
     record = read_record(run)
     if record.status.is_terminal:
         return
-    if record.request["compute_target"]["type"] == LOCAL:
+    if not has_controller(record) or record.request["compute_target"]["type"] == LOCAL:
         raise UsageError(f"run {run_id} runs on this machine: it needs no password")
     update_record(run, lambda on_disk: submission.with_secrets(on_disk, secrets))
     holder = lock.holder(run.controller_lock)

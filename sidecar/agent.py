@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from sidecar import child, collect, last_room
+from sidecar import child, collect, last_room, tree
 from sidecar.contents import Contents
 from sidecar.contract import bell, events, identity, lock, publish, settings
 from sidecar.contract.frames import (
@@ -283,9 +283,7 @@ class Agent:
     def _discard(self) -> None:
         """Removes what an agent was killed over removing."""
         if os.path.lexists(self._layout.discarded):
-            import shutil  # Importing it is a tenth of an agent's start.
-
-            shutil.rmtree(self._layout.discarded, ignore_errors=True)
+            tree.remove(str(self._layout.discarded))
 
     # What the agent does by itself
 

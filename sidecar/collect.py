@@ -1,8 +1,9 @@
 """Puts what a node's script wrote under `outputs/` and `logs/` into the run folder, without copying where it can.
 
 A hard link is live at once, costs nothing and cannot tear: whatever the script appends is in the run folder already.
-The first node's file keeps its path; a different file of another node goes to `<folder>/<node_id>/<path>`. Nothing is
-overwritten, except a node's own earlier link to a file that the script has since replaced.
+The first node's file keeps its path; a different file of another node goes to `<folder>/<node_id>/<path>`, and where
+that is taken as well to `<folder>/<node_id>.1/<path>`, and so on. `logs/azureml/` is the runner's own: it counts as
+taken. Nothing is overwritten, except a node's own earlier link to a file that the script has since replaced.
 """
 
 from __future__ import annotations
@@ -11,18 +12,32 @@ import contextlib
 import errno
 import os
 import stat
+from itertools import islice
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from sidecar import last_room, tree
 from sidecar.contract import publish
 from sidecar.contract.containment import is_inside
+from sidecar.contract.layout import SYSTEM_LOGS, USER_LOGS
+
+# So many other files under all the names that a file may have: no accident any more.
+_NAMES_LIMIT = 100
 
 
 class Collection(NamedTuple):
-    """What one round did: how many files are in place, and what was passed over, in words."""
+    """What one round did: how many files are in place, what was passed over or has another name, in words.
+
+    `left` is what should have been brought over and could not be: it must not be removed.
+    """
 
     file_count: int
     notes: List[str]
+    left: List[str]
+
+
+class _Later(Exception):
+    """The file cannot, or need not, be brought over in this round."""
 
 
 class Collector:
@@ -34,74 +49,109 @@ class Collector:
         self._destination = destination
         self._node_id = node_id
         self._memory = memory
-        self._own: Set[Path] = {destination / record["path"] for record in publish.read_records(memory)}
+        own = os.path.relpath(SYSTEM_LOGS, USER_LOGS)
+        self._reserved = own if destination.name == USER_LOGS else None
+        # The place of each file in the run folder, and the file of this node that it is.
+        self._own: Dict[Path, str] = {
+            destination / record["path"]: record.get("source", record["path"])
+            for record in publish.read_records(memory)
+        }
 
     def collect(self, *, is_final: bool) -> Collection:
         """Brings every regular file over. Links and copies across file systems are made only in the final round.
 
         Symbolic links are kept where they stay inside the folder; FIFOs, sockets and devices are never opened.
-        Raises OSError where the run folder cannot be written.
+        Raises OSError where the run folder's disk takes nothing.
         """
         count = 0
-        notes = []
-        for relative, status in self._walk():
-            source = self._source / relative
-            if stat.S_ISREG(status.st_mode):
-                self._place(source, relative, status, is_final=is_final)
-                count += 1
-            elif is_final and stat.S_ISLNK(status.st_mode):
-                notes += self._place_link(source, relative)
-            elif is_final:
-                notes.append(f"left out {relative}: neither a file nor a link")
-        return Collection(count, notes)
+        notes: List[str] = []
+        left: List[str] = []
 
-    def _walk(self) -> Iterator[Tuple[str, os.stat_result]]:
+        def leave(relative: str, error: OSError) -> None:
+            if error.errno in last_room.FULL:
+                raise error
+            left.append(f"{tree.shown(relative) or 'all of it'}: {error.strerror}")
+
+        for relative, status in self._walk(leave, is_final=is_final):
+            source = self._source / relative
+            try:
+                if stat.S_ISREG(status.st_mode):
+                    notes += self._place(source, relative, status, is_final=is_final)
+                    count += 1
+                elif is_final and stat.S_ISLNK(status.st_mode):
+                    notes += self._place_link(source, relative)
+                elif is_final:
+                    notes.append(f"left out {relative}: neither a file nor a link")
+            except _Later:
+                continue
+            except OSError as error:
+                leave(relative, error)
+        return Collection(count, notes, left)
+
+    def _walk(self, leave: Callable[[str, OSError], None], *, is_final: bool) -> Iterator[Tuple[str, os.stat_result]]:
         """(path below the source, lstat) of everything but folders; a folder that is a link is not entered."""
         if os.path.islink(self._source):
-            return
-        for folder, folder_names, file_names in os.walk(self._source):
-            folder_names.sort()
-            links = [name for name in folder_names if os.path.islink(os.path.join(folder, name))]
-            for name in sorted(file_names + links):
-                path = os.path.join(folder, name)
-                with contextlib.suppress(FileNotFoundError):
-                    yield os.path.relpath(path, self._source), os.lstat(path)
+            return iter(())
+        # In the end the script is gone: its folders need not keep us out.
+        return tree.walk(str(self._source), leave, may_open=is_final)
 
-    def _place(self, source: Path, relative: str, status: os.stat_result, *, is_final: bool) -> None:
-        for target in (self._destination / relative, self._destination / self._node_id / relative):
-            there = _lstat(target)
-            if there is None:
-                if self._bring(source, target, is_final=is_final):
-                    self._remember(target)
-                    return
+    def _places(self, relative: str) -> Iterator[Path]:
+        """Where the file may go, the best first."""
+        if not self._is_reserved(relative):
+            yield self._destination / relative
+        yield self._destination / self._node_id / relative
+        for number in range(1, _NAMES_LIMIT):
+            yield self._destination / f"{self._node_id}.{number}" / relative
+
+    def _is_reserved(self, relative: str) -> bool:
+        """Whether the runner itself has this folder in the run folder."""
+        return self._reserved is not None and relative.split(os.sep)[0] == self._reserved
+
+    def _place(self, source: Path, relative: str, status: os.stat_result, *, is_final: bool) -> List[str]:
+        """Brings one file over; returns what a person must know of its name. Raises OSError."""
+        usual = [] if self._is_reserved(relative) else list(islice(self._places(relative), 2))
+        for target in self._places(relative):
+            if _lstat(target) is None and self._bring(source, target, is_final=is_final):
+                self._remember(target, relative)
+            elif not self._is_there(target, source, relative, status, is_final=is_final):
                 continue
-            if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
-                return
-            if target in self._own:
-                self._replace(source, target, is_final=is_final)
-                return
-            if is_final and stat.S_ISREG(there.st_mode) and _is_same(source, target):
-                return
+            is_told = is_final and target not in usual
+            return [f"{relative} is in {target.relative_to(self._destination.parent)}"] if is_told else []
+        raise FileExistsError(errno.EEXIST, f"all of its {_NAMES_LIMIT} names are taken")
 
-    def _remember(self, target: Path) -> None:
-        self._own.add(target)
-        publish.append_record(self._memory, {"path": str(target.relative_to(self._destination))})
+    def _is_there(self, target: Path, source: Path, relative: str, status: os.stat_result, *, is_final: bool) -> bool:
+        """Whether the file is in this place already, or is now where an older one of its name was."""
+        there = _lstat(target)
+        if there is None:
+            return False
+        if (there.st_dev, there.st_ino) == (status.st_dev, status.st_ino):
+            return True
+        if self._own.get(target) == relative:
+            self._replace(source, target, is_final=is_final)
+            return True
+        return is_final and stat.S_ISREG(there.st_mode) and _is_same(source, target)
+
+    def _remember(self, target: Path, relative: str) -> None:
+        self._own[target] = relative
+        publish.append_record(self._memory, {"path": str(target.relative_to(self._destination)), "source": relative})
 
     def _bring(self, source: Path, target: Path, *, is_final: bool) -> bool:
-        """Whether nothing more is to be tried for `source` in this round."""
+        """Whether the file is in the place now; False where that is taken. Raises _Later, or OSError."""
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(source, target)
         except (FileExistsError, NotADirectoryError):
             return False  # Another node was faster, or has a file where this one has a folder.
-        except FileNotFoundError:
-            return True  # The script removed it meanwhile.
+        except FileNotFoundError as error:
+            if is_final and source.exists() and not source.is_symlink():
+                raise
+            raise _Later from error  # The script removed it meanwhile.
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
                 raise
-            if is_final:
-                _copy(source, target)
-            return is_final
+            if not is_final:
+                raise _Later from error
+            _copy(source, target)
         return True
 
     def _replace(self, source: Path, target: Path, *, is_final: bool) -> None:
@@ -116,10 +166,13 @@ class Collector:
         aim = os.readlink(source)
         if os.path.isabs(aim) or not is_inside(str(source.parent / aim), str(self._source)):
             return [f"left out {relative}: a link that leaves the folder"]
-        target = self._destination / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
+        target = next(self._places(relative))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             os.symlink(aim, target)
+        except (FileExistsError, NotADirectoryError):
+            if not target.is_symlink() or os.readlink(target) != aim:
+                return [f"left out {relative}: a link to {aim}, whose place is taken"]
         return []
 
 

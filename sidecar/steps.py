@@ -25,6 +25,7 @@ from sidecar import (
     seal,
     snapshot,
     system_log,
+    tree,
 )
 from sidecar.contract import events, publish
 from sidecar.contract.layout import OUTPUTS, USER_LOGS, NodeLayout, RunLayout
@@ -163,8 +164,9 @@ def meet(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
-    """Collects `outputs/` and `logs/`, takes the census, removes the work folder. Results: census, file_count, notes.
+    """Collects `outputs/` and `logs/`, takes the census, removes the work folder.
 
+    Results: census, file_count, notes, seal, left (what could not be collected), remains (what could not be removed).
     `body` carries what the supervisor knows: its pid, pids to spare, belongings, ports; or the census itself.
     """
     log = StepLog(
@@ -178,21 +180,36 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     if body.get("is_attended"):
         log.say("Running job release in the sidecar container.")
     notes: List[str] = []
+    left: List[str] = []
     file_count = 0
+    tree.open_up(str(node.layout.work))
     for folder in (OUTPUTS, USER_LOGS):
         done = collector(node, folder).collect(is_final=True)
         log.command(f"Collected {done.file_count} files from {folder}/")
         file_count += done.file_count
         notes += [f"{folder}/: {note}" for note in done.notes]
-    for note in notes:
+        left += [f"{folder}/{path_and_why}" for path_and_why in done.left]
+    for note in notes + [f"could not be collected: {path_and_why}" for path_and_why in left]:
         log.say(note)
     found = body.get("census") or take_census(node, body)
     log.say(census_sentence(found))
-    shutil.rmtree(node.layout.work, ignore_errors=True)
-    log.command("Left and removed the working directory")
+    remains = _leave_work(node, log, is_kept=bool(left))
     log.say("Job release is complete.")
     sealed = seal.write(node.run, node.plan.node_id) if node.plan.is_remote else None
-    return {"census": found, "file_count": file_count, "notes": notes, "seal": sealed}
+    return {"census": found, "file_count": file_count, "notes": notes, "seal": sealed, "left": left, "remains": remains}
+
+
+def _leave_work(node: Node, log: StepLog, *, is_kept: bool) -> List[str]:
+    """Removes the work folder; returns what of it could not be."""
+    if is_kept:
+        log.command(f"Left the working directory; it has what could not be collected: {node.layout.work}")
+        return []
+    remains = tree.remove(str(node.layout.work))
+    if not remains:
+        log.command("Left and removed the working directory")
+    else:
+        log.command(f"Left the working directory; {len(remains)} parts cannot be removed, the first {remains[0]}")
+    return remains
 
 
 def collector(node: Node, folder: str) -> collect.Collector:

@@ -44,10 +44,25 @@ def run(context: RunContext, stage: Stage) -> dict[str, Any]:
     problems = collection.collect(stage, [node for node in reached if "problem" not in census[node.node_id]])
     for node_id, problem in problems.items():
         census[node_id].update(problem=problem, kept=str(context.node_folders[node_id]))
+    for node in reached:
+        _note_remainder(node, census[node.node_id], context)
     for node_id, found in census.items():
         if "kept" in found:
-            stage.say(node_id, f"Job release failed: {found['problem']}; the node's folder is kept")
+            problem = found.get("problem") or found["remainder"]
+            stage.say(node_id, f"Job release failed: {problem}; the node's folder is kept")
     return census
+
+
+def _note_remainder(node: Node, found: dict[str, Any], context: RunContext) -> None:
+    """Notes in the node's census what its release left in the work folder, which then must stay."""
+    released = node.state.step(Verb.RELEASE.value) or {}
+    for key, what in (("left", "could not be collected"), ("remains", "could not be removed")):
+        parts = released.get(key)
+        if isinstance(parts, list) and parts and "problem" not in found:
+            more = f", and {len(parts) - 1} more" if len(parts) > 1 else ""
+            found["remainder"] = f"{parts[0]}{more} {what}"
+            found["kept"] = str(context.node_folders[node.node_id])
+            return
 
 
 def _release(stage: Stage, nodes: list[Node]) -> None:
@@ -103,6 +118,11 @@ def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:
         f"{node}: {found['left']} of what the run started or made could not be ended or removed: see its census"
         for node, found in sorted(census.items())
         if found.get("left")
+    )
+    left += tuple(
+        f"{node}: {found['remainder']}; it is kept in {found['kept']}/work"
+        for node, found in sorted(census.items())
+        if "remainder" in found
     )
     return left + tuple(
         sentence.format(node=node, problem=found["problem"], kept=f"; the rest is in {found['kept']}/work")

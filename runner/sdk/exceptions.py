@@ -6,7 +6,10 @@ AzureMLException                     RunnerError
 |-- SnapshotException                SnapshotError
 |-- ExperimentExecutionException     UsageError
 |-- RunEnvironmentException          UsageError
-`-- ActivityFailedException          RunFailedError
+|-- ActivityFailedException          RunFailedError
+|-- ComputeTargetException           UsageError
+|-- ModelNotFoundException, ModelPathNotFoundException, WebserviceException, WorkspaceException, ...: UsageError
+`-- NotProvidedError                 UsageError   a name of Azure ML's that nothing here stands behind
 """
 
 from __future__ import annotations
@@ -60,3 +63,63 @@ class ActivityFailedException(AzureMLException, RunFailedError):
     def __init__(self, error_details: str, inner_exception: BaseException | None = None) -> None:
         super().__init__(f"Activity Failed:\n{error_details}", inner_exception)
         self.error_details = error_details
+
+
+class ComputeTargetException(AzureMLException, UsageError):
+    """There is no such compute target, or it cannot be used like this."""
+
+
+class ModelNotFoundException(AzureMLException, UsageError):
+    """There is no such model in the workspace."""
+
+
+class ModelPathNotFoundException(AzureMLException, UsageError):
+    """What was to be registered as a model is not among the run's files."""
+
+
+class WorkspaceException(AzureMLException, UsageError):
+    """There is no such workspace, or it cannot be used."""
+
+
+class ProjectSystemException(AzureMLException, UsageError):
+    """A folder is no project, or a broken one."""
+
+
+class AuthenticationException(UserErrorException):
+    """Somebody could not prove who they are; scripts catch it."""
+
+
+class TrainingException(AzureMLException):
+    """An estimator could not train; scripts catch it."""
+
+
+class WebserviceException(AzureMLException):
+    """A deployed model did not answer; scripts catch it."""
+
+
+class ServiceException(AzureMLException):
+    """A service did not answer as it should; scripts catch it."""
+
+
+class DiscoveryUrlNotFoundException(AzureMLException):
+    """A region's services were not found; scripts catch it."""
+
+
+class AzureMLAggregatedException(AzureMLException):
+    """Several errors at once; scripts catch it."""
+
+
+class DatasetTimestampMissingError(AzureMLException):
+    """A data set has no column of times."""
+
+
+class ParallelRunException(AzureMLException):
+    """A parallel step failed; scripts catch it."""
+
+
+class WorkspacePrivateEndpointException(AzureMLException):
+    """A workspace's private network failed; scripts catch it."""
+
+
+class NotProvidedError(UserErrorException):
+    """A name of Azure ML's that has no counterpart here; the message says which, and why."""

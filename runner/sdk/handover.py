@@ -4,61 +4,105 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from runner.errors import UsageError
 from runner.sdk.distributed import DEFAULT_SHM_SIZE, MPI_COMMUNICATORS, PARAMETER_SERVER
-from runner.sdk.environment import DEFAULT_INTERPRETER, Environment
+from runner.sdk.environment_handover import Packages, environment_spec, with_variables
 from runner.sdk.exceptions import ExperimentExecutionException, RunConfigurationException, UserErrorException
 from sidecar.contract.layout import WorkspaceLayout
 
 if TYPE_CHECKING:
+    from runner.sdk.conda_dependencies import CondaDependencies
+    from runner.sdk.data.job_data import JobData
     from runner.sdk.run_configuration import RunConfiguration
     from runner.sdk.script_run_config import ScriptRunConfig
     from runner.spec.compute import ComputeTarget
     from runner.spec.distributed import DistributedSpec
-    from runner.spec.environment import EnvironmentSpec
     from runner.spec.request import RunRequest
 
 _FRAMEWORKS = ("python", "pytorch", "tensorflow", "pyspark", "cntk")
 _AS_PLAIN_PYTHON = ("pyspark", "cntk")
 # Stands for what a run configuration alone does not know.
 _UNNAMED = "unnamed"
+_CONDA_FILE = "conda_dependencies.yml"
 
 _logger = logging.getLogger(__name__)
 
+DataFor: TypeAlias = "Callable[[ComputeTarget], JobData]"
 
-def to_request(config: ScriptRunConfig, *, experiment_name: str, workspace: WorkspaceLayout) -> RunRequest:
-    """The request for a run of `config` as it is now; paths are made absolute.
 
-    Raises ExperimentExecutionException, RunConfigurationException or UserErrorException, in v1's words where it has
-    some, or UsageError.
+def to_request(
+    config: ScriptRunConfig, *, experiment_name: str, workspace: WorkspaceLayout, data: DataFor | None = None
+) -> RunRequest:
+    """The request for a run of `config` as it is now; paths are made absolute, data are put in their places.
+
+    `data` gives what takes data out of arguments, for a target. Raises ExperimentExecutionException,
+    RunConfigurationException or UserErrorException, in v1's words where it has some, or UsageError.
     """
+    from runner.sdk import packages
+    from runner.spec.compute import LocalTarget
     from runner.spec.request import RunRequest
     from runner.spec.script import check_source_directory
 
     folder = os.path.abspath(os.path.expanduser(config.source_directory))
     check_source_directory(folder)
+    target = _target(config.run_config.target, workspace)
+    is_here = isinstance(target, LocalTarget)
+    config.run_config.derive_docker()
+    in_docker = config.run_config.docker.use_docker
+    resolve = partial(packages.resolve, workspace=workspace, is_here=is_here, is_in_docker=in_docker)
+    arguments, command, surroundings = (
+        config.arguments,
+        config.command,
+        _surroundings(config.run_config, folder, resolve),
+    )
+    if data is not None:
+        taker = data(target)
+        arguments, command = _without_data(taker, config)
+        surroundings["environment"] = with_variables(surroundings["environment"], taker.variables)
+        surroundings["warnings"] = tuple(dict.fromkeys(taker.warnings))
     return RunRequest(
         experiment_name=experiment_name,
         source_directory=folder,
         script=_script(folder, config.script),
-        arguments=_arguments(config.arguments),
-        command=_command(config.command),
-        compute_target=_target(config.run_config.target, workspace),
-        **_surroundings(config.run_config, folder),
+        arguments=_arguments(arguments),
+        command=_command(command),
+        compute_target=target,
+        **surroundings,
     )
+
+
+def _without_data(taker: JobData, config: ScriptRunConfig) -> tuple[list[Any], Any]:
+    """(arguments, command) with paths in the place of data; all that the run configuration names is taken in too."""
+    run_config = config.run_config
+    for name, reference in (run_config.data_references or {}).items():
+        taker.refer(name, reference)
+    for value in (*(run_config.data or {}).values(), *(run_config.output_data or {}).values()):
+        taker.take(value)
+    arguments = [taker.take(value) for value in config.arguments or ()]
+    command = config.command if isinstance(config.command, str) else [taker.take(item) for item in config.command or ()]
+    expanded = [taker.expand(str(item)) if isinstance(item, str) else item for item in arguments]
+    return expanded, taker.expand(_command(command) or "")
 
 
 def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
-    """What a `.runconfig` says for `run_config` in the project `folder`; it need not say what runs."""
+    """What a `.runconfig` says for `run_config` in the project `folder`; it need not say what runs.
+
+    A CondaDependencies is written into the project as v1 writes it.
+    """
+    from runner.spec.places import CONFIG_FOLDERS
     from runner.spec.request import RunRequest
     from runner.spec.runconfig import runconfig_values
 
-    request = RunRequest(
-        experiment_name=_UNNAMED, source_directory=folder, script=_UNNAMED, **_surroundings(run_config, folder)
-    )
+    def write(dependencies: CondaDependencies) -> Packages:
+        inner = next((name for name in CONFIG_FOLDERS if os.path.isdir(os.path.join(folder, name))), CONFIG_FOLDERS[0])
+        return None, os.path.join(folder, dependencies.save_to_file(folder, os.path.join(inner, _CONDA_FILE)))
+
+    surroundings = _surroundings(run_config, folder, write)
+    request = RunRequest(experiment_name=_UNNAMED, source_directory=folder, script=_UNNAMED, **surroundings)
     return {
         **runconfig_values(request),
         "script": run_config.script,
@@ -68,14 +112,16 @@ def runconfig_values_of(run_config: RunConfiguration, folder: str) -> dict[str, 
     }
 
 
-def _surroundings(run_config: RunConfiguration, folder: str) -> dict[str, Any]:
+def _surroundings(
+    run_config: RunConfiguration, folder: str, resolve: Callable[[CondaDependencies], Packages]
+) -> dict[str, Any]:
     """The fields of a request that follow from the run configuration alone."""
     from runner.spec.environment import DockerSpec
 
     run_config.derive_docker()
     distributed, docker = _distributed(run_config), run_config.docker
     return {
-        "environment": _environment(run_config, folder),
+        "environment": environment_spec(run_config, folder, resolve),
         "distributed": distributed,
         "plain_node_count": run_config.node_count if distributed is None and run_config.node_count != 1 else None,
         "docker": DockerSpec(
@@ -118,10 +164,7 @@ def _argument(value: Any, index: int) -> str:
     kind = type(value)
     methods = {name for base in kind.__mro__[:-1] for name in vars(base)}
     if methods.isdisjoint(("__str__", "__repr__")) or "__len__" in methods:
-        raise UserErrorException(
-            f"arguments[{index}] must be text, a number or a truth value. Found {kind.__name__}; data sets and their "
-            "like cannot be given to a run yet."
-        )
+        raise UserErrorException(f"arguments[{index}] must be text, a number or a truth value. Found {kind.__name__}.")
     return str(value)
 
 
@@ -136,64 +179,6 @@ def _target_name(target: Any) -> str:
     if not isinstance(name, str) or not name:
         raise ExperimentExecutionException("Must specify a target either through run configuration or arguments.")
     return name
-
-
-def _environment(run_config: RunConfiguration, folder: str) -> EnvironmentSpec:
-    from runner.spec.environment import EnvironmentSpec, ImageSpec
-    from runner.spec.places import program
-
-    environment = run_config.environment
-    if not isinstance(environment, Environment):
-        raise UserErrorException(f"'environment' must be an Environment. Found {type(environment).__name__}.")
-    python, image = environment.python, environment.docker
-    for name in ("conda_dependencies", "base_conda_environment"):
-        if getattr(python, name) is not None:
-            raise UserErrorException(
-                f"environment.python.{name} cannot be used yet: give conda_dependencies_file or pip_requirements."
-            )
-    if python.pip_requirements and python.conda_dependencies_file:
-        raise UserErrorException(
-            "environment.python has pip_requirements and conda_dependencies_file; a job has one environment. "
-            "Write the pip packages into the conda file."
-        )
-    interpreter = None if python.interpreter_path == DEFAULT_INTERPRETER else python.interpreter_path
-    return EnvironmentSpec(
-        name=environment.name,
-        user_managed_dependencies=python.user_managed_dependencies,
-        interpreter_path=None if interpreter is None else program(interpreter, os.getcwd()),
-        pip_requirements=_requirements(python.pip_requirements, folder),
-        conda_dependencies_file=_file(python.conda_dependencies_file, folder),
-        docker=ImageSpec(
-            enabled=image.enabled,
-            base_image=image.base_image,
-            base_dockerfile=image.base_dockerfile,
-            build_context=image.build_context,
-            arguments=tuple(map(str, image.arguments)),
-            shm_size=image.shm_size or DEFAULT_SHM_SIZE,
-            shared_volumes=image.shared_volumes,
-        ),
-        environment_variables=_texts({**environment.environment_variables, **run_config.environment_variables}),
-    )
-
-
-def _requirements(requirements: str | Sequence[str] | None, folder: str) -> str | tuple[str, ...] | None:
-    if requirements is None or isinstance(requirements, (str, os.PathLike)):
-        return _file(requirements, folder)
-    return tuple(map(str, requirements))
-
-
-def _file(path: str | None, folder: str) -> str | None:
-    """v1 looks for an environment's files in the project folder; a script often names them from where it stands."""
-    from runner.spec.places import absolute
-
-    if not path:
-        return None
-    in_project = absolute(os.fspath(path), folder)
-    return in_project if os.path.exists(in_project) else absolute(os.fspath(path), os.getcwd())
-
-
-def _texts(variables: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else str(value) for name, value in variables.items()}
 
 
 def _distributed(run_config: RunConfiguration) -> DistributedSpec | None:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import NoSuchRunError
+from runner.history.run_kind import SCRIPT, kind_of
 from runner.history.run_record import RunRecord, read_record
 from runner.history.status import RunStatus
 from runner.sdk.exceptions import ActivityFailedException, ExperimentExecutionException
+from runner.sdk.run_children import RunChildren
+from runner.sdk.run_logging import RunLogging
+from runner.sdk.run_models import RunModels
+from runner.sdk.run_state import RunState
 from sidecar.contract.layout import RunLayout
 
 if TYPE_CHECKING:
     from runner.sdk.experiment import Experiment
     from runner.sdk.workspace import Workspace
 
-TYPE = "azureml.scriptrun"
+TYPE = SCRIPT
 _SNAPSHOT_PROPERTY = "ContentSnapshotId"
 
-_logger = logging.getLogger(__name__)
 
-
-class Run:
-    """A run that was submitted; everything is read from its folder when it is asked for.
+class Run(RunLogging, RunModels, RunChildren, RunState):
+    """A run that was submitted, or that a program logs to; everything is read from its folder when it is asked for.
 
     Raises NoSuchRunError where the experiment has no run of that id.
     """
 
-    def __init__(self, experiment: Experiment, run_id: str) -> None:
+    def __init__(self, experiment: Experiment, run_id: str, outputs: str | None = None, **_others: Any) -> None:
+        self._outputs = outputs
         self._experiment = experiment
         self._run_id = run_id
         self._workspace = experiment.workspace.layout
@@ -63,10 +65,34 @@ class Run:
         properties: str | Mapping[str, str] | None = None,
         status: str | None = None,
         include_children: bool = False,
+        **_others: Any,
     ) -> Iterator[Run]:
         """The runs of an experiment, newest first: a text means that the tag is there, a mapping how it must be."""
         runs = experiment.get_runs(type=type, tags=tags, properties=properties, include_children=include_children)
         return (run for run in runs if status is None or run.get_status() == status)
+
+    @staticmethod
+    def list_by_compute(
+        compute: Any,
+        type: str | None = None,
+        tags: str | Mapping[str, str] | None = None,
+        properties: str | Mapping[str, str] | None = None,
+        status: str | None = None,
+    ) -> Iterator[Run]:
+        """The runs that were sent to a compute target, newest first within each experiment."""
+        for experiment in compute.workspace.experiments.values():
+            for run in experiment.find(type=type, tags=tags, properties=properties, status=status):
+                if run.get_details()["target"] == compute.name:
+                    yield run
+
+    @staticmethod
+    def get_submitted_run(**_others: Any) -> Any:
+        """v1's older word for `get_context(allow_offline=False)`."""
+        return Run.get_context(allow_offline=False)
+
+    @staticmethod
+    def add_type_provider(runtype: str, run_factory: Any) -> None:
+        """Taken for the sake of v1's scripts: every kind of run here has a class already."""
 
     # Who it is
 
@@ -81,34 +107,14 @@ class Run:
         return self._experiment
 
     @property
-    def type(self) -> str:
-        """The kind of run, in v1's word."""
-        return TYPE
+    def type(self) -> str | None:
+        """The kind of run, in v1's word; an interactive run has none."""
+        return kind_of(self._read())
 
     @property
     def number(self) -> int:
         """Counts the runs of the workspace."""
         return self._read().run_number
-
-    @property
-    def name(self) -> str:
-        """The display name; v1's older word for it."""
-        return self.display_name
-
-    @property
-    def display_name(self) -> str:
-        """The name for people."""
-        return self._read().name
-
-    @property
-    def description(self) -> str | None:
-        """The description, if there is one."""
-        return self._read().description
-
-    @property
-    def parent(self) -> Run | None:
-        """The run that this one is a child of; none is so far."""
-        return None
 
     def get_portal_url(self) -> str:
         """Where everything about the run can be looked at: its folder."""
@@ -174,12 +180,6 @@ class Run:
             raise ActivityFailedException(_error_text(record))
         return self.get_details()
 
-    def cancel(self) -> None:
-        """Asks for the run's end and returns at once; a run that has ended stays as it is."""
-        from runner.cancellation import request_cancel
-
-        request_cancel(self._workspace, self._run_id)
-
     # What it made
 
     def get_metrics(
@@ -239,53 +239,16 @@ class Run:
 
         return copy_logs(self._layout, os.fspath(destination or os.path.join("assets", self._run_id)))
 
-    # What is written on it
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The run's tags."""
-        return self.get_tags()
-
-    def get_tags(self) -> dict[str, str]:
-        """The run's tags as they are now."""
-        return dict(self._read().tags)
-
-    def tag(self, key: str, value: str | None = None) -> None:
-        """Sets one tag; without a value it is only there."""
-        self.set_tags({key: "" if value is None else value})
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Sets some tags and keeps the others; what is no text becomes one, with a warning."""
-        texts = as_tags(tags)
-        self._update(lambda record: dataclasses.replace(record, tags={**record.tags, **texts}))
-
-    def remove_tags(self, tags: Sequence[str]) -> None:
-        """Removes the tags with these names."""
-        gone = {tags} if isinstance(tags, str) else set(tags)
-        self._update(
-            lambda record: dataclasses.replace(
-                record, tags={key: value for key, value in record.tags.items() if key not in gone}
-            )
-        )
-
-    @property
-    def properties(self) -> dict[str, str]:
-        """The run's properties: snapshot, git state, where the process lists are."""
-        return self.get_properties()
-
-    def get_properties(self) -> dict[str, str]:
-        """The run's properties as they are now."""
-        return dict(self._read().properties)
-
     def __repr__(self) -> str:
         who = f"Experiment: {self._experiment.name},\nId: {self._run_id}"
-        return f"Run({who},\nType: {TYPE},\nStatus: {self.get_status()})"
+        return f"Run({who},\nType: {self.type},\nStatus: {self.get_status()})"
 
     def _repr_html_(self) -> str:
         """The same as a table, for notebooks."""
         from html import escape
 
-        cells = {"Experiment": self._experiment.name, "Id": self._run_id, "Type": TYPE, "Status": self.get_status()}
+        cells = {"Experiment": self._experiment.name, "Id": self._run_id, "Type": str(self.type)}
+        cells["Status"] = self.get_status()
         heads = "".join(f"<th>{name}</th>" for name in (*cells, "Details Page"))
         values = "".join(f"<td>{escape(value)}</td>" for value in cells.values())
         link = f'<td><a href="{escape(self.get_portal_url())}">Run folder</a></td>'
@@ -294,23 +257,10 @@ class Run:
     def _read(self) -> RunRecord:
         return read_record(self._layout)
 
-    def _update(self, change: Any) -> None:
-        from runner.history.record_update import update_record
-
-        update_record(self._layout, change)
-
     @property
     def layout(self) -> RunLayout:
         """Where the run's files are."""
         return self._layout
-
-
-def as_tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """`tags` with texts for values; warns about every value that was none."""
-    for key, value in tags.items():
-        if not isinstance(value, str):
-            _logger.warning("Converting non-string tag to string: (%s: %s)", key, value)
-    return {str(key): str(value) for key, value in tags.items()}
 
 
 def _error_text(record: RunRecord) -> str:

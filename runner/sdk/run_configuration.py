@@ -19,6 +19,13 @@ from runner.sdk.distributed import (
 from runner.sdk.element import Element
 from runner.sdk.environment import Environment
 from runner.sdk.exceptions import RunConfigurationException
+from runner.sdk.run_configuration_sections import (
+    AmlComputeConfiguration,
+    HdiConfiguration,
+    HistoryConfiguration,
+    KubernetesComputeConfiguration,
+    SparkConfiguration,
+)
 
 DistributedConfiguration = MpiConfiguration | PyTorchConfiguration | TensorflowConfiguration
 
@@ -39,6 +46,19 @@ class RunConfiguration(Element):
     mpi: MpiConfiguration
     pytorch: PyTorchConfiguration
     tensorflow: TensorflowConfiguration
+    data_references: dict[str, Any]
+    data: dict[str, Any]
+    output_data: dict[str, Any]
+    history: HistoryConfiguration
+    spark: SparkConfiguration
+    hdi: HdiConfiguration
+    amlcompute: AmlComputeConfiguration
+    kubernetescompute: KubernetesComputeConfiguration
+    priority: int | None
+    credential_passthrough: bool
+    source_directory_data_store: str | None
+    datacaches: list[Any]
+    application_endpoints: dict[str, Any]
 
     def __init__(
         self,
@@ -62,6 +82,19 @@ class RunConfiguration(Element):
         self.max_run_duration_seconds = None
         self.environment = Environment()
         self.environment.python.conda_dependencies = conda_dependencies
+        self.data_references = {}
+        self.data = {}
+        self.output_data = {}
+        self.history = HistoryConfiguration()
+        self.spark = SparkConfiguration()
+        self.hdi = HdiConfiguration()
+        self.amlcompute = AmlComputeConfiguration()
+        self.kubernetescompute = KubernetesComputeConfiguration()
+        self.priority = None
+        self.credential_passthrough = False
+        self.source_directory_data_store = None
+        self.datacaches = []
+        self.application_endpoints = {}
         self.environment_variables = {}
         self.mpi = MpiConfiguration()
         self.pytorch = PyTorchConfiguration()
@@ -78,6 +111,15 @@ class RunConfiguration(Element):
     def docker(self, value: DockerConfiguration) -> None:
         check_docker(value)
         self._docker, self._derived_docker = value, None
+
+    @property
+    def auto_prepare_environment(self) -> bool:
+        """v1's older switch: an environment that is missing is always built."""
+        return True
+
+    @auto_prepare_environment.setter
+    def auto_prepare_environment(self, value: bool) -> None:
+        """Taken for the sake of v1's scripts."""
 
     def derive_docker(self) -> None:
         """Takes over what the environment says about Docker, as long as nobody said it here."""
@@ -117,7 +159,19 @@ class RunConfiguration(Element):
         load_into(run_config, path, name)
         return run_config
 
-    def save(self, path: str | os.PathLike[str] | None = None, name: str | None = None) -> None:
+    @staticmethod
+    def delete(path: str | os.PathLike[str], name: str) -> None:
+        """Removes the run configuration called `name` of a project. Raises UserErrorException where there is none."""
+        from runner.sdk.runconfig_file import delete
+
+        delete(path, name)
+
+    def save(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        separate_environment_yaml: bool = False,
+    ) -> None:
         """Writes `.azureml/<name>.runconfig` in the project `path`, by default named after the target."""
         from runner.sdk.runconfig_file import save
 

@@ -15,11 +15,11 @@ _PACKAGE = "scriptrun_job"
 
 def current_run(*, allow_offline: bool) -> Any:
     """The in-job run object; outside a job one that prints, or an exception where `allow_offline` is false."""
-    _find_package()
+    find_package()
     return importlib.import_module(f"{_PACKAGE}.run").Run.get_context(allow_offline=allow_offline)
 
 
-def _find_package() -> None:
+def find_package() -> None:
     """Makes the package known by its own folder, unless the job's bootstrap did: sys.path stays as it is."""
     if _PACKAGE in sys.modules or importlib.util.find_spec(_PACKAGE) is not None:
         return

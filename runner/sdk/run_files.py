@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from runner.sdk.exceptions import UserErrorException
-from sidecar.contract.layout import AZUREML_LOGS, OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
+from sidecar.contract.layout import ARTIFACTS, AZUREML_LOGS, OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
 
 # How many names a message lists: fewer may miss the one that was meant, more hide the message.
 _SHOWN_NAMES = 50
@@ -15,7 +15,14 @@ _SHOWN_NAMES = 50
 
 def list_file_names(layout: RunLayout) -> list[str]:
     """Every regular file of the run, sorted; links and the runner's own state are left out."""
-    return sorted(name for folder in (AZUREML_LOGS, USER_LOGS, OUTPUTS) for name in _walk(layout.root, folder))
+    names = [name for folder in (AZUREML_LOGS, USER_LOGS, OUTPUTS) for name in _walk(layout.root, folder)]
+    return sorted(names + [name[len(ARTIFACTS) + 1 :] for name in _walk(layout.root, ARTIFACTS)])
+
+
+def place_of(layout: RunLayout, name: str) -> Path:
+    """Where the file or folder called `name` lies: what was uploaded under another name than these lies aside."""
+    plain = layout.root / name
+    return plain if name.split("/")[0] in (AZUREML_LOGS, USER_LOGS, OUTPUTS) else layout.root / ARTIFACTS / name
 
 
 def list_log_names(layout: RunLayout) -> list[str]:
@@ -90,5 +97,5 @@ def _copy(layout: RunLayout, name: str, target: str) -> str:
     folder = os.path.dirname(target)
     if folder:
         os.makedirs(folder, exist_ok=True)
-    shutil.copyfile(layout.root / name, target, follow_symlinks=False)
+    shutil.copyfile(place_of(layout, name), target, follow_symlinks=False)
     return target

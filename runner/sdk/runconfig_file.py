@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import ConfigError
+from runner.sdk.conda_dependencies import CondaDependencies
 from runner.sdk.distributed import (
     LOCAL,
     DockerConfiguration,
@@ -49,7 +50,7 @@ def load_into(run_config: RunConfiguration, path: str | os.PathLike[str], name: 
     run_config.command = request.command if says_what else None
     run_config.target = request.compute_target.name
     run_config.max_run_duration_seconds = request.max_run_duration_seconds
-    run_config.environment = _environment(request.environment)
+    run_config.environment = environment_of(request.environment)
     docker = request.docker
     run_config.docker = DockerConfiguration(
         docker.use_docker, docker.shared_volumes, list(docker.arguments), docker.shm_size
@@ -81,6 +82,11 @@ def save(run_config: RunConfiguration, path: str | os.PathLike[str] | None, name
     return file
 
 
+def delete(path: str | os.PathLike[str], name: str) -> None:
+    """Removes the file of the run configuration. Raises UserErrorException where there is none."""
+    _find(Path(path).expanduser().absolute(), name).unlink()
+
+
 def _find(path: Path, name: str | None) -> Path:
     if name is None:
         if path.is_file():
@@ -99,14 +105,16 @@ def _is_said(value: Value | None) -> bool:
     return not is_nothing(value) and not (isinstance(value, Scalar) and not value.text)
 
 
-def _environment(spec: EnvironmentSpec) -> Environment:
+def environment_of(spec: EnvironmentSpec) -> Environment:
+    """v1's object for an environment that was asked for."""
     environment = Environment(spec.name)
     environment.environment_variables = dict(spec.environment_variables)
     python, image = environment.python, environment.docker
     python.user_managed_dependencies = spec.user_managed_dependencies
     python.interpreter_path = spec.interpreter_path or DEFAULT_INTERPRETER
     python.pip_requirements = spec.pip_requirements
-    python.conda_dependencies_file = spec.conda_dependencies_file
+    if spec.conda_dependencies_file is not None and os.path.isfile(spec.conda_dependencies_file):
+        python.conda_dependencies = CondaDependencies(spec.conda_dependencies_file)
     image.enabled, image.base_image = spec.docker.enabled, spec.docker.base_image
     image.base_dockerfile, image.build_context = spec.docker.base_dockerfile, spec.docker.build_context
     image.arguments, image.shm_size = list(spec.docker.arguments), spec.docker.shm_size

@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from runner.sdk.data.reference import DataPath
 from runner.sdk.distributed import LOCAL, DockerConfiguration
 from runner.sdk.element import Element
 from runner.sdk.environment import Environment
 from runner.sdk.exceptions import UserErrorException
 from runner.sdk.run_configuration import DistributedConfiguration, RunConfiguration, check_docker
 
+_MODEL_LOCATION = "MODEL_LOCATION"
 DEFAULT_MAX_RUN_DURATION_S = 30 * 24 * 3600
 
 _logger = logging.getLogger(__name__)
@@ -42,12 +44,12 @@ class ScriptRunConfig(Element):
         compute_target: Any = None,
         environment: Environment | None = None,
         distributed_job_config: DistributedConfiguration | None = None,
-        resume_from: object = None,
+        resume_from: DataPath | None = None,
         max_run_duration_seconds: int | None = DEFAULT_MAX_RUN_DURATION_S,
         command: str | Sequence[str] | None = None,
         docker_runtime_config: DockerConfiguration | None = None,
     ) -> None:
-        if resume_from is not None:
+        if resume_from is not None and not isinstance(resume_from, DataPath):
             raise UserErrorException(f"resume_from parameter should be of type DataPath. Found {type(resume_from)}.")
         if docker_runtime_config is not None:
             check_docker(docker_runtime_config)
@@ -62,11 +64,25 @@ class ScriptRunConfig(Element):
                 or max_run_duration_seconds != DEFAULT_MAX_RUN_DURATION_S
             )
             self._adopt(run_config, script, arguments, command, is_any_ignored=is_any_ignored)
-            return
+        else:
+            self._make(
+                script, arguments, command, (compute_target, environment, distributed_job_config, docker_runtime_config)
+            )
+            self.run_config.max_run_duration_seconds = max_run_duration_seconds
+        if resume_from is not None:
+            self._resume(resume_from)
+
+    def _make(
+        self,
+        script: str | None,
+        arguments: Sequence[Any] | None,
+        command: str | Sequence[str] | None,
+        given: tuple[Any, Environment | None, DistributedConfiguration | None, DockerConfiguration | None],
+    ) -> None:
+        compute_target, environment, distributed_job_config, docker_runtime_config = given
         self.script, self.arguments, self.command = script, list(arguments or ()), command
         self.run_config = RunConfiguration()
         self.run_config.target = LOCAL if compute_target is None else compute_target
-        self.run_config.max_run_duration_seconds = max_run_duration_seconds
         if environment is not None:
             self.run_config.environment = environment
         if docker_runtime_config is not None:
@@ -110,6 +126,12 @@ class ScriptRunConfig(Element):
         self.script = script or (None if command else run_config.script)
         self.command = command or (None if script else run_config.command)
         self.arguments = list(arguments or (() if self.command and not self.script else run_config.arguments) or ())
+
+    def _resume(self, resume_from: DataPath) -> None:
+        """Gives the script what a former run left, in the argument that v1 gives it in."""
+        reference = resume_from.create_data_reference(_MODEL_LOCATION)
+        self.run_config.data_references[_MODEL_LOCATION] = reference
+        self.arguments = [*self.arguments, "--resume-from", reference]
 
     def __repr__(self) -> str:
         what = f"command={self.command!r}" if self.command else f"script={self.script!r}, arguments={self.arguments!r}"

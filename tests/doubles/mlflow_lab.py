@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ _NOT_INHERITED = ("PYTHON", "RUNNER_", "AZUREML_", "MLFLOW_")
 
 
 def build_environment(folder: Path, requirements: tuple[str, ...]) -> Path:
-    """A virtual environment with these packages; its interpreter."""
+    """A virtual environment with these packages, and this checkout without what it needs; its interpreter."""
     uv = Path(sys.executable).with_name("uv")
     python = folder / "bin" / "python"
+    install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python]
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=60)
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True, timeout=240)
+    subprocess.run([*install, *requirements], check=True, timeout=240)
+    subprocess.run([*install, "--no-deps", "--editable", ROOT], check=True, timeout=120)
     return python
 
 
@@ -49,7 +52,7 @@ def run_job(python: Path, folder: Path, source: str, **more: str) -> Job:
     run = RunLayout.at(str(folder / RUN_ID))
     run.metrics.mkdir(parents=True)
     environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)},
+        **clean_environment(),
         settings.METRICS_FILE: str(run.process_metrics("main")),
         settings.RUN_ROOT: str(run.root),
         settings.AZUREML_RUN_ID: RUN_ID,
@@ -60,12 +63,23 @@ def run_job(python: Path, folder: Path, source: str, **more: str) -> Job:
         settings.PYTHONPATH: str(SITE),
         **more,
     }
-    result = folder / "result.json"
-    script = folder / "job.py"
+    output = run_script(python, folder, source, environ)
+    return Job(run=run, output=output, records=read_lines(run.process_metrics("main")))
+
+
+def run_script(python: Path, folder: Path, source: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Runs `source` to its end; what it has given to `show`."""
+    result, script = folder / "result.json", folder / "script.py"
     script.write_text(f"def show(**found): import json; json.dump(found, open({str(result)!r}, 'w'))\n{source}")
     done = subprocess.run([python, script], cwd=folder, env=environ, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
-    return Job(run=run, output=json.loads(result.read_text()), records=read_lines(run.process_metrics("main")))
+    found: dict[str, Any] = json.loads(result.read_text())
+    return found
+
+
+def clean_environment() -> dict[str, str]:
+    """The variables of this process without those that steer Python, the runner or MLflow."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -85,3 +85,51 @@ def test_only_files_and_inner_links_are_taken(tmp_path: Path) -> None:
     assert sorted(os.listdir(run)) == ["inside", "real"]
     assert os.readlink(run / "inside") == "real"
     assert [note.split(":")[0] for note in notes] == ["left out fifo", "left out outside"]
+
+
+def test_files_whose_names_are_all_taken(tmp_path: Path) -> None:
+    """Node 0 has `local-1/x`, node 1 has an `x` and a `local-1/x` too: every one of them is kept, and told of."""
+    for node_id, names in (("local-0", ["x", "local-1/x"]), ("local-1", ["x", "local-1/x"])):
+        for name in names:
+            _write(tmp_path, node_id, name, f"{node_id} {name}")
+    collector = _collector(tmp_path, "local-0")
+    collector.collect(is_final=False)
+    assert collector.collect(is_final=True).notes == []
+    _collector(tmp_path, "local-1").collect(is_final=False)
+    found = _collector(tmp_path, "local-1").collect(is_final=True)
+    run = tmp_path / "run/outputs"
+    assert {str(path.relative_to(run)): path.read_text() for path in run.rglob("*") if path.is_file()} == {
+        "x": "local-0 x",
+        "local-1/x": "local-0 local-1/x",
+        "local-1.1/x": "local-1 x",
+        "local-1/local-1/x": "local-1 local-1/x",
+    }
+    assert (found.notes, found.left) == (["x is in outputs/local-1.1/x"], [])
+
+
+def test_a_file_where_another_node_has_this_nodes_folder(tmp_path: Path) -> None:
+    """Not even a file that is called as the node is in its way."""
+    for name in ("x", "local-1"):
+        _write(tmp_path, "local-0", name, "other")
+    _write(tmp_path, "local-1", "x", "mine")
+    for node_id in ("local-0", "local-1"):
+        _collector(tmp_path, node_id).collect(is_final=True)
+    assert (tmp_path / "run/outputs/local-1.1/x").read_text() == "mine"
+
+
+def test_the_runners_own_folder_in_logs(tmp_path: Path) -> None:
+    """What a script writes to logs/azureml/ goes below its node's name, link or file, and the runner's files stay."""
+    source, run = tmp_path / "work/logs", tmp_path / "run/logs"
+    for folder in (source, run):
+        (folder / "azureml").mkdir(parents=True)
+    (run / "azureml/job_release_azureml.log").write_text("the runner's")
+    for name in ("manifest.json", "failure.json", "job_release_azureml.log"):
+        (source / "azureml" / name).write_text("the script's")
+    os.symlink("failure.json", source / "azureml/link")
+    for is_final in (False, True):
+        done = Collector(source, run, "local-0", memory=tmp_path / "memory").collect(is_final=is_final)
+    assert os.listdir(run / "azureml") == ["job_release_azureml.log"]
+    assert (run / "azureml/job_release_azureml.log").read_text() == "the runner's"
+    own = run / "local-0/azureml"
+    assert sorted(os.listdir(own)) == ["failure.json", "job_release_azureml.log", "link", "manifest.json"]
+    assert done.notes[0] == "azureml/failure.json is in logs/local-0/azureml/failure.json"

@@ -60,12 +60,12 @@ def test_misspelt_attribute_is_refused() -> None:
 def test_environment_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are remembered by their absolute paths; one that is not there is refused at once."""
     (tmp_path / "requirements.txt").touch()
-    (tmp_path / "conda.yml").touch()
+    (tmp_path / "conda.yml").write_text("dependencies: [python=3.11, {pip: [numpy]}]")
     monkeypatch.chdir(tmp_path)
     pip = Environment.from_pip_requirements("e", "requirements.txt")
     conda = Environment.from_conda_specification("e", "conda.yml")
     assert pip.python.pip_requirements == str(tmp_path / "requirements.txt")
-    assert conda.python.conda_dependencies_file == str(tmp_path / "conda.yml")
+    assert [*conda.python.conda_dependencies.pip_packages] == ["numpy"]
     with pytest.raises(UserErrorException, match="File not found"):
         Environment.from_pip_requirements("e", "nothing.txt")
 

@@ -43,7 +43,7 @@ class ReadingStore(AbstractStore):  # type: ignore[misc]  # As checked, MLflow h
         """The experiments that fit; none is ever deleted."""
         views = [] if view_type == ViewType.DELETED_ONLY else self.experiment_views()
         found = SearchExperimentsUtils.filter([entities.experiment(view) for view in views], filter_string)
-        found = SearchExperimentsUtils.sort(found, order_by)
+        found = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC", "experiment_id ASC"])
         return PagedList(*SearchUtils.paginate(found, page_token, max_results))
 
     def get_experiment(self, experiment_id: str) -> Any:

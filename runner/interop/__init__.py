@@ -1,0 +1,1 @@
+"""Other programs' ways to the runs of a workspace."""
