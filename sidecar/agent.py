@@ -14,7 +14,7 @@ import select
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from sidecar import child, collect, last_room, tree
 from sidecar.contents import Contents
@@ -33,10 +33,8 @@ from sidecar.contract.time_index import TimeIndexer
 from sidecar.growth_hint import GrowthHint
 from sidecar.outflow import Outflow
 from sidecar.peer import Peer, PeerGone
+from sidecar.supervisor_start import fork_supervisor, start_supervisor
 from sidecar.window import Window
-
-if TYPE_CHECKING:
-    import subprocess
 
 _CHUNK_BYTES = 256 * 1024
 # How often files are looked at: while they grow, and at most when nothing happens.
@@ -341,43 +339,6 @@ class Agent:
 
     def _send(self, frame: Frame) -> None:
         self._peer.send(frame)
-
-
-def start_supervisor(plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[bytes]:
-    """Starts a supervisor in a session of its own; it outlives the caller and whatever the caller hangs on."""
-    import subprocess
-
-    environ = dict(os.environ)
-    environ[settings.NODE_ROOT] = str(layout.root)
-    with open(layout.supervisor_log, "ab") as log, open(os.devnull, "rb") as null:
-        return subprocess.Popen(
-            [sys.executable, "-s", "-S", "-E", "-m", "sidecar", "supervisor", plan.run_id, "--node", plan.node_id],
-            cwd=plan.bundle,
-            env=environ,
-            stdin=null,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            close_fds=True,
-        )
-
-
-def fork_supervisor(plan: NodePlan, layout: NodeLayout) -> int:
-    """The same by a fork of this process, which must have no second thread."""
-
-    def become() -> int:
-        os.chdir(plan.bundle)
-        os.environ[settings.NODE_ROOT] = str(layout.root)
-        null = os.open(os.devnull, os.O_RDONLY)
-        log = os.open(layout.supervisor_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        for descriptor, number in ((null, 0), (log, 1), (log, 2)):
-            os.dup2(descriptor, number)
-        os.closerange(3, max(null, log) + 1)
-        from sidecar import supervisor
-
-        return supervisor.main(str(layout.root))
-
-    return child.fork(become, f"supervisor {plan.run_id} --node {plan.node_id}", has_own_session=True)
 
 
 def main(node_root: str) -> int:

@@ -13,10 +13,10 @@ from typing import Any
 
 import sidecar.contract
 from sidecar import processes
-from sidecar.agent import start_supervisor
 from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import AZUREML_LOGS, NodeLayout, RunLayout, driver_log_name
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, ProcessSpec, Verb
+from sidecar.supervisor_start import start_supervisor
 
 BUNDLE = str(Path(sidecar.contract.__file__).parents[2])
 

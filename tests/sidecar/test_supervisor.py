@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.agent import start_supervisor
 from sidecar.contract import events, lock, publish
 from sidecar.contract.orders import Verb
+from sidecar.supervisor_start import start_supervisor
 from tests.doubles.node_lab import NodeLab, node_lab, wait_until
 
 _COUNT = "import sys,time\nfor n in range({lines}):\n print(n); time.sleep({pause})\n"
@@ -190,7 +190,7 @@ def test_only_one_supervisor_serves_a_node(tmp_path: Path) -> None:
     """A second one leaves at once (F45)."""
     with node_lab(tmp_path) as lab:
         first = lab.supervisor_pid
-        second = __import__("sidecar.agent", fromlist=["start_supervisor"]).start_supervisor(lab.plan, lab.node)
+        second = start_supervisor(lab.plan, lab.node)
         assert second.wait(timeout=10) == 0
         assert lab.supervisor_pid == first
 
