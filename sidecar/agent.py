@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from sidecar import child, collect, last_room, tree
+from sidecar import child, collect, last_room, processes, stopping, tree
 from sidecar.contents import Contents
 from sidecar.contract import bell, events, identity, lock, publish, settings
 from sidecar.contract.frames import (
@@ -31,6 +31,7 @@ from sidecar.contract.layout import USER_LOGS, NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, node_plan
 from sidecar.contract.time_index import TimeIndexer
 from sidecar.growth_hint import GrowthHint
+from sidecar.loss import find_loss
 from sidecar.outflow import Outflow
 from sidecar.peer import Peer, PeerGone
 from sidecar.supervisor_start import fork_supervisor, start_supervisor
@@ -70,6 +71,7 @@ class Agent:
         self._start_count = 0
         self._next_start = 0.0
         self._is_leaving = False
+        self._loss: Optional[str] = None
         self._late_orders: List[Dict[str, Any]] = []
         self._pause_s = _BUSY_S
         self._next_tick = 0.0
@@ -139,6 +141,9 @@ class Agent:
         if self._plan is None or self._is_leaving:
             self._next_tick = time.monotonic() + self._pause_s
             return
+        if self._has_lost():
+            self._next_tick = time.monotonic() + _QUIET_S
+            return
         self._keep_supervisor()
         late, self._late_orders = self._late_orders, []
         for body in late:
@@ -156,6 +161,14 @@ class Agent:
             self._hint.disarm()
         elif self._pause_s >= _QUIET_S and self._indexer is not None and not self._hint.is_armed:
             self._hint.arm(self._indexer.logs)
+
+    def _has_lost(self) -> bool:
+        """Whether what the node knew of the run is gone; then it is told, and all that still comes is the end."""
+        if self._loss is None:
+            self._loss = find_loss(self._layout, self._offset)
+            if self._loss is not None:
+                self._send(json_frame(FrameKind.PROBLEM, {"message": self._loss, "is_loss": True}))
+        return self._loss is not None
 
     def _flow(self, outflow: Outflow) -> None:
         """Sends what has grown, as far as the link and its window take it."""
@@ -264,6 +277,10 @@ class Agent:
             while self._is_supervised() and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
+        if self._loss is not None:
+            # Whoever supervised may have gone before, and must not be started again.
+            assert self._plan is not None, "it had a plan to lose"
+            stopping.leave_nothing(processes.Mark(self._plan.run_id, self._plan.node_id))
         if self._contents is not None:
             self._contents.discard()
         is_kept = bool(body.get("keep"))

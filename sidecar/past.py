@@ -19,6 +19,8 @@ class Past:
         self.meeting_port: Optional[int] = None
         self.started_at: Optional[float] = None
         self.has_launched = False
+        # The wrapper of every process that was started.
+        self.wrappers: Dict[str, Mapping[str, Any]] = {}
         # Shared memory that was there before the run's first process: never the run's to remove. None before anything.
         self.foreign_segments: Optional[List[str]] = None
         self.has_ended = False
@@ -51,6 +53,7 @@ class Past:
             self.has_launched = True
         elif event == events.STARTED:
             self.has_ended = False
+            self.wrappers[record["process"]] = record["wrapper"]
         elif event == events.ENDED:
             self.has_ended = True
         elif event == events.STOPPING:
@@ -64,9 +67,18 @@ def read_past(layout: NodeLayout) -> Past:
     past = Past()
     for record in publish.read_records(layout.events):
         past.apply(record)
+    _restore_tokens(layout, past.wrappers)
     if past.stop_reason is None:
         past.carried_out -= _lost_starts(layout, past.carried_out)
     return past
+
+
+def _restore_tokens(layout: NodeLayout, wrappers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes start tokens that somebody removed: whatever was started must not be started a second time."""
+    for name, wrapper in wrappers.items():
+        if not layout.started(name).exists():
+            layout.process(name).mkdir(parents=True, exist_ok=True)
+            publish.create_once(layout.started(name), publish.to_json(wrapper))
 
 
 def _lost_starts(layout: NodeLayout, carried_out: Set[str]) -> Set[str]:

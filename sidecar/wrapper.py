@@ -274,6 +274,7 @@ def publish_lost(record: Dict[str, Any], node: NodeLayout) -> bool:
     """Writes the exit record that a killed wrapper could not; False where it had written one after all."""
     record["raised"] = _read_raised(node.raised(record["process"]))
     record.update(container_end.facts(node))
+    node.process(record["process"]).mkdir(parents=True, exist_ok=True)
     if not publish.create_once(node.exit(record["process"]), publish.to_json(record)):
         return False
     publish.append_record(node.events, {"event": events.EXITED, **record})
@@ -282,6 +283,8 @@ def publish_lost(record: Dict[str, Any], node: NodeLayout) -> bool:
 
 def _publish_exit(record: Dict[str, Any], place: Place) -> None:
     def write() -> None:
+        # Somebody may have removed the folder: how a process ended must be told, or it would be started again.
+        place.node.process(record["process"]).mkdir(parents=True, exist_ok=True)
         # Where only the event did not fit any more, the supervisor makes it from the file once this wrapper is gone.
         if publish.create_once(place.node.exit(record["process"]), publish.to_json(record)):
             publish.append_record(place.node.events, {"event": events.EXITED, **record})

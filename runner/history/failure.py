@@ -229,6 +229,7 @@ def _describe(ending: Ending, read_tail: Callable[[str], list[str]]) -> dict[str
         "memory_limit_bytes": record.get("memory_limit_bytes") if record.get("is_out_of_memory") else None,
         "is_disk_full": bool(record.get("is_disk_full")),
         "container_end": record.get("container_end"),
+        "loss": record.get("loss"),
     }
 
 
@@ -296,6 +297,8 @@ def how(first: Mapping[str, Any]) -> str:
         return "lost (rebooted): its node went down while it ran"
     if kind == "lost" and first.get("container_end"):
         return f"lost with its container: {first['container_end']}"
+    if kind == "lost" and first.get("loss"):
+        return f"lost: its node lost what it kept of the run: {first['loss']}"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     if kind == "left_early":

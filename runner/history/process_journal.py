@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sidecar.contract import events, publish
@@ -19,12 +20,15 @@ class ProcessJournal:
 
     def __init__(self, layout: RunLayout) -> None:
         self._layout = layout
+        # What stands in each file, for the day somebody removes it.
+        self._records: dict[Path, list[Mapping[str, Any]]] = {}
         for path in (layout.process_info, layout.process_status):
             publish.drop_torn_tail(path)
-        self._known = {str(record.get("process_name")) for record in publish.read_records(layout.process_info)}
+            self._records[path] = list(publish.read_records(path))
+        self._known = {str(record.get("process_name")) for record in self._records[layout.process_info]}
         self._told = {
             (str(record.get("process_name")), str(record.get("status")))
-            for record in publish.read_records(layout.process_status)
+            for record in self._records[layout.process_status]
         }
         self._ended = {name for name, status in self._told if status != _STARTED}
 
@@ -33,7 +37,7 @@ class ProcessJournal:
         name = str(record["process"])
         if name not in self._known:
             self._known.add(name)
-            publish.append_record(
+            self._append(
                 self._layout.process_info,
                 {
                     "process_name": name,
@@ -59,12 +63,25 @@ class ProcessJournal:
         if EVERY_PROCESS not in self._ended:
             self._ended.add(EVERY_PROCESS)
             self._tell(EVERY_PROCESS, status, at_ns)
+        self._restore(self._layout.process_info)
 
     def _tell(self, name: str, status: str, at_ns: int) -> None:
         if (name, status) in self._told:
             return
         self._told.add((name, status))
-        publish.append_record(
+        self._append(
             self._layout.process_status,
             {"process_name": name, "timestamp": events.utc_text(at_ns), "status": status},
         )
+
+    def _append(self, path: Path, record: Mapping[str, Any]) -> None:
+        self._restore(path)
+        self._records[path].append(record)
+        publish.append_record(path, record)
+
+    def _restore(self, path: Path) -> None:
+        """Writes again what stood in the file where somebody removed it."""
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for record in self._records[path]:
+                publish.append_record(path, record)

@@ -237,12 +237,10 @@ class Node:
         self.hello = hello
         self.link_notes, self.address = link.notes, link.address or self.address
         self._note_found()
-        if not hello["has_plan"] and self._length > 0:
+        if not hello["has_plan"] and self.is_reached:
             # The node's folder is gone. A second plan would start the run a second time.
             self.is_removed = True
-            if ORDER_NAMES[Verb.QUIT] not in self._orders:
-                self.problem = MachineError(f"{self.node_id}: what the node kept of the run is gone (rebooted, wiped)")
-                self.state.give_up()
+            self._give_up("its folder is gone (rebooted, wiped)")
             return
         if self.intake is not None:
             self.intake.begin(outbox.post)
@@ -258,10 +256,18 @@ class Node:
                 if name not in self._accepted:
                     outbox.post(json_frame(FrameKind.ORDER, order))
 
+    def _give_up(self, loss: str) -> None:
+        """Takes it that the node has lost the run; once it was let go, it is to have nothing."""
+        if ORDER_NAMES[Verb.QUIT] not in self._orders:
+            self.problem = MachineError(f"{self.node_id}: the node lost what it kept of the run: {loss}")
+            self.state.give_up(loss)
+
     def _take(self, frame: Frame, outbox: Outbox) -> None:
         if frame.kind is FrameKind.ACCEPTED:
             self._accepted.add(str(frame.body["order"]))
             self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
+        elif frame.kind is FrameKind.PROBLEM and frame.body.get("is_loss"):
+            self._give_up(str(frame.body["message"]))
         elif frame.kind is FrameKind.PROBLEM:
             self.refusal = str(frame.body["message"])
             self.problem = MachineError(f"{self.node_id}: {self.refusal}")

@@ -44,7 +44,7 @@ class NodeState:
     stalled: set[str] = field(default_factory=set)
     launches: list[list[str]] | None = None
     stopping: list[dict[str, Any]] = field(default_factory=list)
-    is_lost: bool = False
+    loss: str | None = None
     is_stopped: bool = False
     is_ended: bool = False
 
@@ -77,20 +77,24 @@ class NodeState:
         elif event == events.ENDED:
             self.is_ended = True
 
-    def give_up(self) -> None:
+    @property
+    def is_lost(self) -> bool:
+        """Whether the node has lost what it knew of the run."""
+        return self.loss is not None
+
+    def give_up(self, loss: str) -> None:
         """The node has lost what it knew: whatever ran there is lost, and every step that was not done has failed."""
-        self.is_lost = True
+        self.loss = loss
         self.is_ended = self.is_stopped = True
         for name, started in self.started.items():
-            self.exited.setdefault(
-                name,
-                {**started, "exit_code": None, "signal": None, "error": None, "is_lost": True, "raised": None},
-            )
+            record = {"exit_code": None, "signal": None, "error": None, "is_lost": True, "raised": None, "loss": loss}
+            self.exited.setdefault(name, {**started, **record})
 
     def step(self, name: str) -> dict[str, Any] | None:
         """How the step called `name` ended; None while it has not."""
-        if self.is_lost and name not in self.steps:
-            return {"state": "failed", "message": "the node lost what it kept of the run", "hint": None}
+        if self.loss is not None and name not in self.steps:
+            message = f"the node lost what it kept of the run: {self.loss}"
+            return {"state": "failed", "message": message, "hint": None}
         return self.steps.get(name)
 
     @property

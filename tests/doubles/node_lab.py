@@ -45,6 +45,7 @@ class NodeLab:
         for made in (self.run.azureml_logs, self.run.system_logs, self.run.metrics, self.node.orders, self.node.work):
             made.mkdir(parents=True)
         self.node.processes.mkdir()
+        self.run.record.touch()  # Else the run counts as removed.
         self.plan = NodePlan(
             run_id=f"lab_1_{os.urandom(4).hex()}",
             experiment_name="lab",

@@ -29,6 +29,7 @@ def _reach(folder: Path) -> Iterator[tuple[Fleet, Node, NodeLayout, RunLayout]]:
     run, layout = RunLayout(folder / "run"), NodeLayout(folder / "node")
     for made in (run.azureml_logs, run.system_logs, run.metrics, run.node_events("x").parent, layout.work):
         made.mkdir(parents=True, exist_ok=True)
+    run.record.touch()
     plan = NodePlan(
         run_id=f"lab_1_{os.urandom(4).hex()}",
         experiment_name="lab",
@@ -147,6 +148,25 @@ def test_a_node_that_lost_its_folder_is_not_started_again(tmp_path: Path) -> Non
         assert second.state.exited["main"]["is_lost"]
         assert not layout.plan.exists()
         node.is_removed = True
+
+
+@pytest.mark.parametrize("damage", ["events removed", "events cut", "plan removed"])
+def test_a_node_that_loses_what_it_knew_says_so(tmp_path: Path, damage: str) -> None:
+    """Somebody damages its folder under a running job: nobody waits for ever, and what runs there ends."""
+    with _reach(tmp_path) as (fleet, node, layout, _):
+        node.open()
+        _start(node, "import time; time.sleep(600)")
+        assert fleet.wait(lambda: "main" in node.state.started, limit_s=20)
+        if damage == "events cut":
+            os.truncate(layout.events, 10)
+        else:
+            (layout.events if damage == "events removed" else layout.plan).unlink()
+        assert fleet.wait(lambda: node.state.is_lost, limit_s=20)
+        assert "was removed" in node.state.exited["main"]["loss"]
+        assert node.state.step("release") is not None
+        node.order(ORDER_NAMES[Verb.QUIT], Verb.QUIT)
+        assert fleet.wait(lambda: node.is_removed, limit_s=20)
+        assert not processes.of_run(processes.Mark(node.plan.run_id, node.node_id), supervisor=None)
 
 
 def test_waiting_heeds_a_cancel(tmp_path: Path) -> None:
