@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _CHOICE = "DOCKER_BUILDKIT"
 _LOOK_S = 0.05
 _ASK_S = 20.0
+_CONTAINER = re.compile(r"^---> Running in ([0-9a-f]{12,64})$")
 _LAYER = re.compile(r"^---> ([0-9a-f]{12,64})$")
 _NEEDS_BUILDKIT = re.compile(r"^\s*(#\s*syntax=|RUN\s+--mount|RUN\s*<<|COPY\s*<<)", re.MULTILINE | re.IGNORECASE)
 
@@ -148,21 +150,51 @@ def _by_engine(
         forcerm=True,
         decode=True,
     )
-    last_layer = None
+    reading = _Reading(told, log)
+    reading.start()
+    while reading.is_alive():
+        if is_canceled() and reading.container is not None:
+            _kill(client, reading.container)  # The builder itself would wait for the step's end.
+        reading.join(timeout=_LOOK_S)
+    if reading.problem is not None:
+        _forget(client, reading.layer)
+        raise EnvironmentBuildError("the build was canceled") if is_canceled() else _failure(reading.problem, log)
+
+
+class _Reading(threading.Thread):
+    """Reads what the engine's builder says, in a thread of its own: a step may be silent for hours."""
+
+    def __init__(self, told: Iterator[Any], log: BuildLog) -> None:
+        super().__init__(name="build", daemon=True)
+        self._told = told
+        self._log = log
+        self.container: str | None = None
+        self.layer: str | None = None
+        self.problem: str | None = None
+
+    def run(self) -> None:
+        """To the end of the build."""
+        try:
+            for piece in self._told:
+                text = str(piece.get("stream") or "")
+                layer, container = _LAYER.match(text.strip()), _CONTAINER.match(text.strip())
+                self.layer = layer[1] if layer else self.layer
+                self.container = container[1] if container else self.container
+                self._log.add(text or _progress(piece))
+                if "error" in piece:
+                    self.problem = str(piece["error"])
+                    self._log.say(f"ERROR: {self.problem}")
+        except Exception as error:  # The door of this thread: the engine went away, say.
+            self.problem = str(error)
+
+
+def _kill(client: APIClient, container: str) -> None:
+    from docker.errors import APIError
+
     try:
-        for piece in told:
-            text = str(piece.get("stream") or "")
-            found = _LAYER.match(text.strip())
-            last_layer = found[1] if found else last_layer
-            log.add(text or _progress(piece))
-            if is_canceled():
-                raise EnvironmentBuildError("the build was canceled")
-            if "error" in piece:
-                log.say(f"ERROR: {piece['error']}")
-                raise _failure(str(piece["error"]), log)
-    except EnvironmentBuildError:
-        _forget(client, last_layer)
-        raise
+        client.kill(container)
+    except APIError:
+        pass  # It has just ended, and the next step may begin: it is killed in the next turn.
 
 
 def _progress(piece: Mapping[str, Any]) -> str:

@@ -17,6 +17,8 @@ from runner.nodes.fleet import CancelRequested
 from runner.phases import image_build, secure
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
 
+# Whatever is being built or pulled hears of a cancellation in a moment; an engine that hangs must not hold it up.
+_CANCEL_LIMIT_S = 30.0
 _Found = TypeVar("_Found")
 
 
@@ -113,7 +115,7 @@ def _beside(stage: Stage, phase: str, act: Callable[[Callable[[], bool]], _Found
         stage.fleet.wait(lambda: bool(found or errors))
     except CancelRequested:
         is_off.set()
-        thread.join()
+        thread.join(_CANCEL_LIMIT_S)
         raise
     if errors and isinstance(errors[0], MachineError):
         error = errors[0]

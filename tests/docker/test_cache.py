@@ -11,7 +11,7 @@ from tests.docker import images
 from tests.docker.stage import DockerStage
 from tests.doubles.tiny_wheel import make_wheel
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 def test_images_are_built_listed_and_pruned(stage: DockerStage) -> None:

@@ -17,7 +17,7 @@ from tests.docker.engine import Engine, running_engine
 from tests.docker.stage import DockerStage
 from tests.doubles.node_lab import wait_until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 _WAITS = """
 import os, time

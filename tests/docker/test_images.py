@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.docker import images
-from tests.docker.stage import DockerStage
+from tests.docker.stage import LIMIT_S, DockerStage
+from tests.doubles.node_lab import wait_until
 from tests.doubles.tiny_wheel import make_wheel
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 def _drives_buildkit(docker: str) -> bool:
@@ -133,3 +134,24 @@ def test_image_that_is_nowhere(stage: DockerStage) -> None:
     record = stage.run_to_end(stage.config("print(1)", image="registry.invalid/none:1"))
     assert record["exit_code"] == 3, stage.explain(record)
     assert "registry.invalid/none:1 is not on this machine and cannot be pulled" in record["failure"]["summary"]
+
+
+@pytest.mark.parametrize("builder", ["engine", *(["buildkit"] if _BUILDKIT else []), "packages"])
+def test_canceled_build_leaves_nothing(stage: DockerStage, wheels: Path, builder: str) -> None:
+    """While a silent step of a build runs: Canceled at once, and neither a container nor an image is left."""
+    _choose(stage, "engine" if builder == "packages" else builder)
+    dockerfile, keys, word = f"FROM {images.PYTHON_39}\n", {}, "ready to sleep"
+    if builder == "packages":
+        # The installation itself sleeps.
+        slow = "import sys, time\\nif sys.argv[-1:] == ['/run/scriptrun/requirements.txt']: time.sleep(600)\\n"
+        dockerfile += f'RUN printf "{slow}" > /usr/lib/python3.9/sitecustomize.py\n'
+        keys, word = {"environment": {"python": {"pip_requirements": ["tiny-answer"]}}}, "Python 3.9"
+    else:
+        dockerfile += f"RUN echo {builder} ready to sleep; sleep 600\n"
+    run = stage.submit(str(stage.config("print(1)", image_keys={"base_dockerfile": dockerfile}, **keys)))
+    log = run.image_build_log
+    wait_until(lambda: log.exists() and log.read_text().count(word) > 0, limit_s=LIMIT_S, what=f"{word} in {log}")
+    assert stage.run("cancel", run.root.name).returncode == 0
+    assert stage.wait_ended(run.root.name)["status"] == "Canceled"
+    for found in stage.client.images(filters={"label": "io.scriptrun.key"}):
+        stage.client.remove_image(found["Id"], force=True)

@@ -11,7 +11,7 @@ import pytest
 from tests.docker.stage import DockerStage
 from tests.lab.cache import cache_folder, claimed
 
-pytestmark = [pytest.mark.docker, pytest.mark.network, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.network, pytest.mark.timeout(600)]
 
 _SCRIPT = """
 import os, socket, sys

@@ -14,7 +14,7 @@ import pytest
 from tests.docker import images
 from tests.docker.stage import DockerStage
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 _HELLO = """
 import getpass, os, sys
