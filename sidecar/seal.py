@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -18,7 +19,7 @@ _READ_BYTES = 1024 * 1024
 def write(run: RunLayout, node_id: str) -> str:
     """Seals the node's copy of the run folder; returns the sha256 of the seal itself. Durable on return.
 
-    Nothing may be written to the copy afterwards. Raises OSError where a file cannot be read.
+    Nothing may be written to the copy afterwards. A file that cannot be read is sealed with the problem: it stays here.
     """
     sealed = [file for path in _paths(run.root, node_id) if (file := _seal(run.root, path)) is not None]
     lines = [publish.to_json(file.to_record()) for file in sealed]
@@ -40,15 +41,25 @@ def _paths(root: Path, node_id: str) -> Iterator[str]:
 
 
 def _seal(root: Path, path: str) -> Optional[SealedFile]:
-    status = os.lstat(root / path)
+    try:
+        status = os.lstat(root / path)
+    except FileNotFoundError:
+        return None
     mode = stat.S_IMODE(status.st_mode)
     if stat.S_ISLNK(status.st_mode):
         return SealedFile(path, 0, "", mode, os.readlink(root / path))
     if not stat.S_ISREG(status.st_mode):
         return None
+    if not mode & stat.S_IRUSR:
+        # What travels is the content; this copy's rights do not. Where that is refused, the next line says why.
+        with contextlib.suppress(OSError):
+            os.chmod(root / path, mode | stat.S_IRUSR)
     digest, size = hashlib.sha256(), 0
-    with open(root / path, "rb", buffering=0) as stream:
-        while content := stream.read(_READ_BYTES):
-            digest.update(content)
-            size += len(content)
+    try:
+        with open(root / path, "rb", buffering=0) as stream:
+            while content := stream.read(_READ_BYTES):
+                digest.update(content)
+                size += len(content)
+    except OSError as error:
+        return SealedFile(path, status.st_size, "", mode, problem=f"it cannot be read on the node: {error.strerror}")
     return SealedFile(path, size, digest.hexdigest(), mode)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from runner.nodes import place
-from runner.nodes.intake import Intake
+from runner.nodes.intake import DISK_FULL, Intake
 from sidecar.contract import publish
 from sidecar.contract.layout import RunLayout
 from sidecar.contract.travel import SealedFile, sealed_files
@@ -70,11 +70,17 @@ class Delivery:
                 self._done.add(path)
         return len(self._done) == len(self.sealed)
 
+    def unreadable(self) -> list[str]:
+        """A sentence for each file that its node has and cannot read: it never comes."""
+        return [f"{sealed.path}: {sealed.problem}" for sealed in (self.sealed or {}).values() if sealed.problem]
+
     def missing(self) -> list[str]:
         """The paths that are not complete."""
         return sorted(set(self.sealed or ()) - self._done)
 
     def _is_here(self, sealed: SealedFile) -> bool:
+        if sealed.problem is not None:
+            return True
         if sealed.link is not None:
             return self._make_link(sealed)
         length, there = self._intake.length_of(sealed.path), self._intake.place_of(sealed.path)
@@ -95,7 +101,12 @@ class Delivery:
         top = sealed.path.split("/")[0]
         inside = os.path.normpath(os.path.join(os.path.dirname(sealed.path), aim))
         if not os.path.isabs(aim) and inside.split("/")[0] == top and "\0" not in aim:
-            place.make_link(self._run.root, sealed.path, aim)
+            try:
+                place.make_link(self._run.root, sealed.path, aim)
+            except OSError as error:
+                if error.errno in DISK_FULL:
+                    raise
+                # Another node's file is where this one needs a folder: left out as well.
         return True
 
 

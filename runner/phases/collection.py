@@ -13,6 +13,7 @@ from sidecar.contract.travel import waits_for_release
 
 # Looking costs a few microseconds a file that is still missing.
 _LOOK_S = 0.02
+_NAMED_FILES = 3
 
 
 def collect(stage: Stage, nodes: list[Node]) -> dict[str, str]:
@@ -40,6 +41,8 @@ def collect(stage: Stage, nodes: list[Node]) -> dict[str, str]:
             missing = delivery.missing()
             what = f"{len(missing)} files, {missing[0]} the first" if missing else "its files"
             problems[node.node_id] = f"the node was given up before {what} had come"
+        elif unreadable := delivery.unreadable():
+            problems[node.node_id] = "; ".join(unreadable[:_NAMED_FILES])
     return problems
 
 
@@ -50,11 +53,12 @@ def _ask_for_outputs(deliveries: dict[Node, Delivery]) -> None:
         outputs = {
             path: sealed.sha256
             for path, sealed in (delivery.sealed or {}).items()
-            if waits_for_release(path) and sealed.link is None
+            if waits_for_release(path) and sealed.link is None and sealed.problem is None
         }
         equal = {path for path, sha256 in outputs.items() if taken.get(path) == sha256}
         delivery.leave_out(equal)
         for path, sha256 in outputs.items():
             taken.setdefault(path, sha256)
         if node.intake is not None:
-            node.intake.open_outputs(but=equal)
+            unreadable = {path for path, sealed in (delivery.sealed or {}).items() if sealed.problem is not None}
+            node.intake.open_outputs(but=equal | unreadable)

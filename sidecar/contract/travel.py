@@ -79,13 +79,17 @@ def is_sealed(path: str) -> bool:
 
 
 class SealedFile(NamedTuple):
-    """What the node says of one file at the end. `link` is the target of a symbolic link, None for a file."""
+    """What the node says of one file at the end. `link` is the target of a symbolic link, None for a file.
+
+    `problem`: why the node itself cannot read it; then nothing of it is waited for.
+    """
 
     path: str
     size: int
     sha256: str
     mode: int
     link: Optional[str] = None
+    problem: Optional[str] = None
 
     def to_record(self) -> Dict[str, Any]:
         """As it stands in a seal."""

@@ -212,3 +212,22 @@ def test_a_node_with_another_python(release: str, lab_of, tmp_path, monkeypatch)
     run.wait_end()
     checked(run, started=1)
     stage.close()
+
+
+def test_files_that_may_not_be_read(stage: Stage) -> None:
+    """Closed files and folders come all the same, and the runner's own names stay the runner's."""
+    source = """
+import os
+os.makedirs("outputs/closed"); os.makedirs("logs/azureml")
+for path in ("outputs/x", "outputs/closed/x", "logs/x"):
+    open(path, "w").write("data"); os.chmod(path, 0)
+os.chmod("outputs/closed", 0)
+open("logs/azureml/manifest.json", "w").write("the script's")
+"""
+    run = stage.submit(source)
+    run.wait_end()
+    record = checked(run, started=1)
+    assert record.warnings == ()
+    for path in ("outputs/x", "outputs/closed/x", "logs/x"):
+        assert (run.run.root / path).read_text() == "data"
+    assert (run.run.user_logs / record.nodes[0] / "azureml/manifest.json").read_text() == "the script's"

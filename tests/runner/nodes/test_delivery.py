@@ -9,8 +9,10 @@ from runner.nodes.claims import Claims
 from runner.nodes.delivery import Delivery
 from runner.nodes.intake import Intake
 from sidecar import seal
+from sidecar.contract import publish
 from sidecar.contract.frames import Frame, FrameKind, json_frame
 from sidecar.contract.layout import RunLayout
+from sidecar.contract.travel import SealedFile, sealed_files
 
 _LOG = "logs/x.log"
 
@@ -44,3 +46,27 @@ def test_an_earlier_seal_is_not_enough(tmp_path: Path) -> None:
     _bring(intake, node, _LOG, seal_path)
     assert delivery.is_complete()
     assert hashlib.sha256((here.root / _LOG).read_bytes()).digest() == hashlib.sha256(b"first and second").digest()
+
+
+def test_a_file_that_its_owner_may_not_read_comes_all_the_same(tmp_path: Path) -> None:
+    """The node gives itself the right: what travels is the content."""
+    node = RunLayout(tmp_path)
+    (node.root / "logs").mkdir(parents=True)
+    (node.root / _LOG).write_bytes(b"x")
+    (node.root / _LOG).chmod(0)
+    seal.write(node, "gpu01")
+    sealed = sealed_files(publish.read_records(node.seal("gpu01")), "gpu01")
+    assert sealed is not None
+    assert (sealed[_LOG].sha256, sealed[_LOG].problem) == (hashlib.sha256(b"x").hexdigest(), None)
+    assert (node.root / _LOG).stat().st_mode & 0o400
+
+
+def test_a_file_that_its_node_cannot_read_is_not_waited_for(tmp_path: Path) -> None:
+    """The rest is complete, and the file is named with the reason."""
+    here, seal_path = RunLayout(tmp_path), RunLayout(tmp_path).seal("gpu01")
+    seal_path.parent.mkdir(parents=True)
+    broken = SealedFile("outputs/x", 5, "", 0o600, problem="it cannot be read on the node: Input/output error")
+    seal_path.write_bytes(b"".join(publish.to_json(line) + b"\n" for line in (broken.to_record(), {"count": 1})))
+    delivery = Delivery(here, "gpu01", Intake(here, "gpu01", Claims(here, first_node="gpu01")))
+    assert delivery.is_complete()
+    assert delivery.unreadable() == ["outputs/x: it cannot be read on the node: Input/output error"]
