@@ -38,7 +38,9 @@ def restore(log: int, path: Path) -> List[str]:
     except FileNotFoundError:
         _copy(log, path)  # No name is left anywhere: the kernel gives such a file none any more.
     how = (
-        f"was replaced while its process ran; what stood in its place is {aside}" if aside else "was removed or renamed"
+        f"was replaced while its process ran; what stood in its place is {aside}"
+        if aside
+        else "was removed or renamed while its process ran"
     )
     return [f"{path.name} {how}; it was put back with every byte that was written"]
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from runner.errors import MachineError
+from runner.history.full_disk import full_disk
 from sidecar import processes
+from sidecar.contract.layout import RunLayout
 from tests.faults.invariants import checked
 from tests.faults.lab import COUNTING, Lab, Victim, pause, wait_until
 
@@ -167,6 +169,16 @@ def test_a_node_that_cannot_be_written(lab: Lab, plainly: list[str]) -> None:
     record = checked(victim, "Failed", started=0)
     assert record.failure is not None
     assert f"{victim.node(1).root}: Permission denied" in record.failure["summary"]
+
+
+@pytest.mark.root
+def test_a_disk_without_inodes(tmp_path: Path) -> None:
+    """Room for bytes, but for no file: status says that, too."""
+    with small_disk(tmp_path / "disk", "1m,nr_inodes=8") as disk:
+        assert full_disk(RunLayout(disk)) is None
+        for number in range(6):
+            (disk / str(number)).touch()
+        assert (full_disk(RunLayout(disk)) or "").startswith("no inodes left on the disk of")
 
 
 @pytest.mark.root

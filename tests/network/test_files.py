@@ -231,3 +231,24 @@ open("logs/azureml/manifest.json", "w").write("the script's")
     for path in ("outputs/x", "outputs/closed/x", "logs/x"):
         assert (run.run.root / path).read_text() == "data"
     assert (run.run.user_logs / record.nodes[0] / "azureml/manifest.json").read_text() == "the script's"
+
+
+def test_a_driver_log_that_is_removed(stage: Stage) -> None:
+    """On its node it is put back from what the process still held open, and every byte of it comes."""
+    source = """
+import os
+log = os.path.realpath("/proc/self/fd/1")
+os.write(1, b"first\\n")
+while not os.path.exists("/home/lab/go"): time.sleep(0.01)
+os.unlink(log)
+os.write(1, b"second\\n")
+"""
+    run = stage.submit(f"import time{source}")
+    _has_arrived(run, b"first\n")
+    run.hosts[0].path("/home/lab/go").touch()
+    run.wait_end()
+    assert run.record.status == "Completed"
+    assert run.run.driver_log(None).read_bytes() == b"first\nsecond\n"
+    assert [warning.split(";")[0] for warning in run.record.warnings] == [
+        "70_driver_log.txt was removed or renamed while its process ran"
+    ]
