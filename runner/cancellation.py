@@ -53,6 +53,7 @@ def request_abandon(workspace: WorkspaceLayout, run_id: str) -> None:
 
 
 def _leave(request: Path, controller_bell: Path) -> None:
+    request.parent.mkdir(mode=0o700, exist_ok=True)
     publish.create_once(request, publish.to_json({"pid": os.getpid(), **events.stamp()}))
     bell.ring(controller_bell)
 

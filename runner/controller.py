@@ -105,7 +105,7 @@ class Controller:
     def _is_cancel_wanted(self) -> bool:
         if not self._context.run.record.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._context.run.record))
-        return self._context.run.cancel_request.exists()
+        return self._context.run.cancel_request.exists() or self._record.status is RunStatus.CANCEL_REQUESTED
 
     def _walk_and_release(self) -> dict[str, Any]:
         """The phases, and release whatever came of them. What is returned is durable before any node may go."""
@@ -242,6 +242,8 @@ class Controller:
 
     def _take_news(self) -> None:
         """Passes what the nodes told on to the files that a person reads."""
+        if not self._context.run.controller_lock.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._context.run.controller_lock))
         for node in self._fleet:
             for name, record in list(node.state.started.items()):
                 if record["is_user"] and self._is_new(node.node_id, "started", name):

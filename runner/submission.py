@@ -322,6 +322,8 @@ def resume_if_orphaned(workspace: WorkspaceLayout, run_id: str, secrets: Secrets
     record = read_record(run)
     if record.status.is_terminal or not has_controller(record) or lock.holder(run.controller_lock) is not None:
         return False
+    if not run.controller_lock.exists() and lock.is_held(run.root):
+        return False  # Somebody removed the lock; the controller is about to notice that.
     if needed_secrets(record) and secrets is None:
         return False
     hand_over(workspace, run_id, run, secrets)

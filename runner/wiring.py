@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _LOOPBACK = "127.0.0.1"
 # A run's folder that is away for less may be on its way back: a file system that is mounted again.
 _REMOVED_AFTER_S = 5.0
+# `rm -rf` of a whole run takes less between its first file and its record; longer only delays a fresh start.
+_REMOVING_S = 1.0
 # The option by which a controller knows that secrets wait on its standard input.
 SECRETS_ON_STDIN = "--secrets-on-stdin"
 
@@ -174,6 +176,7 @@ def start_controller(
     `secrets` go through a pipe, to be read with `run_controller`.
     """
     run = workspace.run(run_id)
+    run.state.mkdir(mode=0o700, exist_ok=True)
     environ = {**os.environ, settings.WORKSPACE: str(workspace.root)}
     with open(run.controller_log, "ab") as log:
         process = subprocess.Popen(
@@ -197,27 +200,44 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
 
     `has_secrets`: what logins need is read from standard input first.
     """
-    from runner.history.controller_crash import note_crash
-    from runner.nodes.fleet import Fleet
-
     run = workspace.run(run_id)
     secrets = _read_secrets() if has_secrets else None
-    held = lock.take(run.controller_lock)
-    if held is None:
+    alone = lock.hold_folder(run.root)
+    if alone is None:
         return False
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    record = read_record(run)
-    if record.status.is_terminal:
-        return True
+    try:
+        while (is_led := _lead(workspace, run, secrets)) is None:
+            pass
+        return is_led
+    finally:
+        alone.close()
+
+
+def _lead(workspace: WorkspaceLayout, run: RunLayout, secrets: Secrets | None) -> bool | None:
+    """`run_controller`, until somebody removes what controllers keep of the run: None then, and one begins anew."""
+    from runner.history.controller_crash import note_crash
+    from runner.history.state_loss import has_lost_state, note_lost_state
+    from runner.nodes.fleet import Fleet
+
+    run.state.mkdir(mode=0o700, exist_ok=True)
+    held = lock.take(run.controller_lock)
+    if held is None:
+        return False
     fleet = Fleet()
     try:
+        record = note_lost_state(run, read_record(run))
+        if record.status.is_terminal:
+            return True
         context = make_context(workspace, record)
         housing = _make_housing(workspace, context, record)
-        _attach_nodes(fleet, workspace, context, secrets)
+        _attach_nodes(fleet, workspace, context, secrets, has_begun=record.start_time_utc is not None)
         _listen_to_bell(run.controller_bell, fleet.notify)
         _drive(context, fleet, housing)
     except Exception as error:  # The door of this process: whoever waits for the run is told.
+        if has_lost_state(run):
+            return None
         note_crash(run, error)
         raise
     finally:
@@ -259,6 +279,8 @@ def _drive(context: RunContext, fleet: Fleet, housing: Housing | None) -> None:
             return
         except (OSError, NoSuchRunError) as error:
             is_full = isinstance(error, OSError) and error.errno in DISK_FULL
+            if not context.run.controller_lock.exists():
+                time.sleep(_REMOVING_S)
             if not is_full and context.run.record.exists():
                 raise
             time.sleep(DISK_PAUSE_S)
@@ -283,7 +305,9 @@ def _read_secrets() -> Secrets:
     return read_secrets(sys.stdin.buffer)
 
 
-def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext, secrets: Secrets | None) -> None:
+def _attach_nodes(
+    fleet: Fleet, workspace: WorkspaceLayout, context: RunContext, secrets: Secrets | None, *, has_begun: bool
+) -> None:
     from runner.nodes.claims import Claims
     from runner.spec.compute import LocalTarget
 
@@ -297,6 +321,8 @@ def _attach_nodes(fleet: Fleet, workspace: WorkspaceLayout, context: RunContext,
             nodes.append(_local_node(workspace, context, plan, fleet))
         else:
             nodes.append(_ssh_node(workspace, context, plan, fleet, access, claims))
+    for node in nodes:
+        node.has_begun = has_begun
     fleet.nodes = tuple(nodes)
 
 

@@ -65,6 +65,8 @@ class Node:
         self.contact_lost_at = self._told_lost.lost_at if self._told_lost is not None else None
         self.problem: MachineError | None = None
         self.is_removed = False
+        # The run went on to its processes once, so the node had its plan, whatever is left here of what it told.
+        self.has_begun = False
         self.mute_link_count = 0
         self.refusal: str | None = None
         self.hello: dict[str, Any] | None = None
@@ -125,7 +127,7 @@ class Node:
     @property
     def is_reached(self) -> bool:
         """Whether the node has the plan of this run, from this controller or from an earlier one."""
-        return "plan" in self._accepted or self._length > 0
+        return "plan" in self._accepted or self._length > 0 or self.has_begun
 
     def has_accepted(self, name: str) -> bool:
         """Whether the node has the order in a file of its own."""

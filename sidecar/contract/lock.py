@@ -42,6 +42,22 @@ def take(path: Path) -> Optional[HeldLock]:
     return HeldLock(descriptor)
 
 
+def hold_folder(folder: Path) -> Optional[HeldLock]:
+    """A lock on `folder` itself, which lasts although what lies in it is removed; None where another process has it.
+
+    On a file system that locks no folders (NFS) everybody gets it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:
+        pass  # The file in it is what there is then.
+    return HeldLock(descriptor)
+
+
 def holder(path: Path) -> Optional[identity.ProcessIdentity]:
     """The live process that holds the lock; None where nobody does.
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from sidecar.contract import publish
-from tests.faults.lab import Lab, Victim
+from tests.faults.lab import Lab, Victim, wait_until
 
 _LONG = "import time\nprint('up', flush=True)\ntime.sleep(600)\n"
 # Goes on once its file `go` is there.
@@ -73,6 +73,42 @@ def test_a_log_folder_that_is_removed(lab: Lab) -> None:
     assert [line["process_name"] for line in publish.read_records(run.run.process_info)] == ["main"]
     told = [line["status"] for line in publish.read_records(run.run.process_status)]
     assert told == ["Started", "Completed", "Completed"]
+
+
+def test_what_controllers_keep_is_removed(lab: Lab) -> None:
+    """The one controller begins anew and hears all again from the nodes; nobody starts a second one beside it."""
+    run = lab.submit(_UNTIL_GO)
+    run.wait_log(b"up")
+    controller = _controller_pid(run)
+    shutil.rmtree(run.run.state)
+    assert not run.resume()
+    wait_until(lambda: _controller_pid(run) == controller, what="the controller's new lock")
+    (run.node().work / "go").touch()
+    record = run.wait_end(resumes=False)
+    assert (record.status, len(run.started())) == ("Completed", 1)
+    assert run.run.driver_log(None).read_bytes() == b"up\n"
+    assert [str(run.run.state) in warning for warning in record.warnings] == [True]
+
+
+def test_a_cancel_after_what_controllers_keep_is_removed(lab: Lab) -> None:
+    """Also one that is asked for before the controller has noticed."""
+    run = lab.submit(_LONG)
+    run.wait_log(b"up")
+    shutil.rmtree(run.run.state)
+    assert run.cancel().status == "Canceled"
+    assert [pid for pid in run.left() if pid != _controller_pid(run)] == []
+
+
+def test_all_that_is_known_of_a_job_is_removed(lab: Lab) -> None:
+    """Neither here nor on the node is anything left: the run fails, and is not started a second time."""
+    run = lab.submit(_LONG)
+    run.wait_log(b"up")
+    run.kill("controller")
+    shutil.rmtree(run.run.state)
+    shutil.rmtree(run.node().root)
+    record = run.wait_end()
+    assert record.status == "Failed"
+    assert run.run.driver_log(None).read_bytes() == b"up\n"
 
 
 def _controller_pid(run: Victim) -> int | None:
