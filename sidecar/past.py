@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
 from sidecar.contract import events, publish
 from sidecar.contract.layout import NodeLayout
-from sidecar.contract.orders import ORDER_NAMES, START_ORDERS, Verb
+from sidecar.contract.orders import ORDER_NAMES, START_ORDERS, ProcessSpec, Verb, process_spec
 
 
 class Past:
@@ -73,6 +73,22 @@ def read_past(layout: NodeLayout) -> Past:
     return past
 
 
+def begun_processes(layout: NodeLayout, carried_out: Set[str]) -> Iterator[ProcessSpec]:
+    """The processes that have a start token or an exit record, of the start orders that were carried out.
+
+    Between its token and its `started` event a process may have died with its node: nothing else tells of it.
+    """
+    for name in sorted(carried_out.intersection(START_ORDERS)):
+        for spec in _ordered(layout, name):
+            if layout.started(spec.name).exists() or layout.exit(spec.name).exists():
+                yield spec
+
+
+def _ordered(layout: NodeLayout, name: str) -> List[ProcessSpec]:
+    order: Dict[str, Any] = publish.read_record(layout.order(name)) or {"processes": []}
+    return [process_spec(record) for record in order["processes"]]
+
+
 def _restore_tokens(layout: NodeLayout, wrappers: Mapping[str, Mapping[str, Any]]) -> None:
     """Writes start tokens that somebody removed: whatever was started must not be started a second time."""
     for name, wrapper in wrappers.items():
@@ -88,8 +104,7 @@ def _lost_starts(layout: NodeLayout, carried_out: Set[str]) -> Set[str]:
     """
     lost = set()
     for name in carried_out.intersection(START_ORDERS):
-        order: Dict[str, Any] = publish.read_record(layout.order(name)) or {"processes": []}
-        names = [spec["name"] for spec in order["processes"]]
+        names = [spec.name for spec in _ordered(layout, name)]
         if not all(layout.started(process).exists() or layout.exit(process).exists() for process in names):
             lost.add(name)
     return lost

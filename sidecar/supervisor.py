@@ -35,7 +35,7 @@ from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, ProcessSpec, Verb, node_plan, process_spec
 from sidecar.forgotten import Forgotten
-from sidecar.past import Past, read_past
+from sidecar.past import Past, begun_processes, read_past
 from sidecar.step_processes import STEPS, StepProcesses
 from sidecar.watch import ProcessWatch
 
@@ -156,6 +156,8 @@ class Supervisor:
             with contextlib.suppress(OSError):  # Taken meanwhile: the others say that they cannot reach this node.
                 self._reserved = ports.ReservedPorts(0, meeting_port=past.meeting_port)
         self._resume_launching(has_launched=past.has_launched)
+        for spec in begun_processes(self._layout, past.carried_out):
+            self._watch.expect(spec.name, is_user=spec.is_user)
         self._watch.refresh()
         self._tell_start()
         self._journal.tell(

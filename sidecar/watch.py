@@ -175,7 +175,7 @@ class ProcessWatch:
         if watched.wrapper is not None:
             return not identity.is_alive(watched.wrapper)
         started = identity.identity_from(_read(self._layout, watched.name))
-        return watched.wrapper_pid is None and started is not None and not identity.is_alive(started)
+        return watched.wrapper_pid is None and (started is None or not identity.is_alive(started))
 
     def _settle(self, watched: Watched, *, is_sure: bool) -> None:
         """Takes the exit record from its file, or writes one once it is sure that nobody else will."""
@@ -186,7 +186,9 @@ class ProcessWatch:
                 self._note_exit(record)
                 return
         if is_sure:
-            record = wrapper.lost_record(watched.name, watched.started, watched.wrapper_status)
+            # One that died with its node before its `started` event has left its token alone.
+            started = watched.started or {"wrapper": _read(self._layout, watched.name)}
+            record = wrapper.lost_record(watched.name, started, watched.wrapper_status)
             wrapper.publish_lost(record, self._layout)
             self._note_exit(record)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.contract import events, lock, publish
+from sidecar.contract import events, identity, lock, publish
 from sidecar.contract.orders import Verb
 from sidecar.supervisor_start import start_supervisor
 from tests.doubles.node_lab import NodeLab, node_lab, wait_until
@@ -221,3 +221,19 @@ def test_a_supervisor_without_a_folder_leaves(tmp_path: Path) -> None:
         lab.node.root.rename(tmp_path / "gone")
         lab._child.wait(timeout=10)
         (tmp_path / "gone").rename(lab.node.root)
+
+
+def test_a_node_that_went_down_between_token_and_event(tmp_path: Path) -> None:
+    """A process that died with its machine before anybody told of it is lost, not waited for and not started again."""
+    with node_lab(tmp_path) as lab:
+        wait_until(lambda: bool(lab.events(events.SUPERVISOR)), what="a supervisor at work")
+        lab.kill_supervisor()
+        lab.node.process("main").mkdir(parents=True)
+        token = identity.own_identity()._replace(boot_id="another boot")
+        publish.create_once(lab.node.started("main"), publish.to_json(token.to_record()))
+        lab.start_python("print('a second time')")
+        events.append(lab.node.events, events.ORDERED, order="30-start")
+        lab.supervise()
+        lab.wait_ended()
+        assert (lab.exits()["main"]["is_lost"], lab.exits()["main"]["is_rebooted"]) == (True, True)
+        assert not lab.run.driver_log(None).exists()
