@@ -18,7 +18,8 @@ LANDING_MARKER = b"@scriptrun-landing "
 NO_PYTHON_MARKER = b"@scriptrun-no-python "
 OLDEST_PYTHON = (3, 9)
 
-_NAMES = ("python3", *(f"python3.{minor}" for minor in range(15, 8, -1)))
+_MINORS = range(15, OLDEST_PYTHON[1] - 1, -1)
+_NAMES = ("python3", *(f"python3.{minor}" for minor in _MINORS))
 _PLACES = (
     "/usr/local/bin",
     "/usr/bin",
@@ -29,19 +30,24 @@ _PLACES = (
     "/opt/conda/bin",
     "/opt/python/bin",
 )
-# A link's end that bears its version is believed. Any other interpreter is asked, also where it really is: what stands
-# on the PATH may be a slow shim.
+# t FILE: becomes that Python. A link to a neighbour that bears its version is believed; any other interpreter is asked,
+# also where it really is: what stands on the PATH may be a slow shim. Nothing here starts a process on the usual way:
+# with many nodes in one machine, or one slow machine, every process counts.
 _SCRIPT = (
-    "for p in {candidates}; do "
-    'q=$(command -v "$p") && [ -x "$q" ] || continue; '
-    'case $(readlink -f "$q") in '
-    "*/python3.9|*/python3.1[0-9]) ;; "
-    '*) r=$("$q" -sSE -c "import sys;sys.version_info<(3,9)or print(sys.executable)" 2>/dev/null); '
-    '[ -x "$r" ] || {{ o="$o $q"; continue; }}; q=$r;; '
-    "esac; "
+    "t() {{ "
+    'q=$1; [ -f "$q" ] && [ -x "$q" ] || return; k=; '
+    'if [ -L "$q" ]; then for v in {minors}; do '
+    'if [ "$q" -ef "${{q%/*}}/python3.$v" ]; then k=1; break; fi; done; fi 2>/dev/null; '
+    'if [ -z "$k" ]; then '
+    'r=$("$q" -sSE -c "import sys;sys.version_info<(3,9)or print(sys.executable)" 2>/dev/null); '
+    '[ -x "$r" ] || {{ o="$o $q"; return; }}; q=$r; '
+    "fi; "
     'exec "$q" -sSE -c "import io,zlib;'
     'exec(zlib.decompress(io.BufferedReader(io.FileIO(0,closefd=False),1).read({size})))"; '
-    "done; "
+    "}}; "
+    "set -f; IFS=:; "
+    'for n in {names}; do for d in $PATH; do t "${{d:-.}}/$n"; done; done; '
+    'for d in {places}; do t "$d/python3"; done; '
     'echo; echo "{marker}$o"; exit 3'
 )
 
@@ -60,9 +66,10 @@ def make_bootstrap() -> Bootstrap:
     source = (Path(contract.__file__).parents[1] / "landing.py").read_bytes()
     program = zlib.compress(source, 9)
     homes = [place.replace("~", "$HOME", 1) for place in _PLACES]
-    candidates = [*_NAMES, *(f"{home}/python3" for home in homes)]
     script = _SCRIPT.format(
-        candidates=" ".join(f'"{name}"' for name in candidates),
+        minors=" ".join(map(str, _MINORS)),
+        names=" ".join(_NAMES),
+        places=" ".join(f'"{home}"' for home in homes),
         size=len(program),
         marker=NO_PYTHON_MARKER.decode("ascii"),
     )

@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from runner.errors import MachineError
 from sidecar.contract import publish
 
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
@@ -170,8 +171,11 @@ def _read(path: Path) -> tuple[KnownLine, ...]:
     try:
         state = path.stat()
         return _parse(path, state.st_mtime_ns, state.st_size)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()  # A file that is not there knows nobody, and strictness does the rest.
+    except OSError as error:
+        # What cannot be read may say that the key changed, or was revoked: no key is new until it can be read.
+        raise MachineError(f"{path} cannot be read: {error.strerror}", hint="is it yours, and readable?") from error
 
 
 @functools.lru_cache(maxsize=16)

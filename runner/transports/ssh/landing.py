@@ -77,6 +77,17 @@ def land(pipe: Pipe, request: LandingRequest, bundles: BundleStore, limits: Land
 
     Raises MachineError: final where the node has no Python, runs something else instead, or may not write.
     """
+    try:
+        return _land(pipe, request, bundles, limits)
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        # What a node says is anybody's: also its first words may be nonsense.
+        raise MachineError(
+            f"{request.subject}: what the node says of itself makes no sense ({type(error).__name__}: {error})",
+            hint="is its python3 a Python, or a wrapper of somebody's?",
+        ) from error
+
+
+def _land(pipe: Pipe, request: LandingRequest, bundles: BundleStore, limits: LandingLimits) -> Landing:
     bootstrap = make_bootstrap()
     deadline = time.monotonic() + limits.landing_s
     said = _begin(pipe, request.subject, bootstrap, deadline)
@@ -181,8 +192,13 @@ def _ended_early(pipe: Pipe, subject: str, noise: bytes | bytearray) -> MachineE
 
 def _with_noise(text: str, noise: bytes | bytearray) -> str:
     words = " ".join(bytes(noise).decode("utf-8", "replace").split())
-    shown = "".join(letter if letter.isprintable() else "?" for letter in words)[-_SHOWN_LETTERS:]
+    shown = _plain(words)[-_SHOWN_LETTERS:]
     return f"{text}; it printed: {shown}" if shown else text
+
+
+def _plain(text: str) -> str:
+    """What may be shown on a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _node_python(said: Mapping[str, Any], subject: str) -> NodePython:
@@ -223,7 +239,9 @@ def _answer(pipe: Pipe, subject: str, deadline: float) -> Mapping[str, Any]:
         raise MachineError(_with_noise(f"{subject}: the node's landing did not answer as agreed", line)) from error
     if "error" in answer:
         refused = MachineError(
-            f"{subject}: {answer['error']}", hint=answer.get("hint"), is_final=bool(answer.get("is_final"))
+            f"{subject}: {_plain(str(answer['error']))}",
+            hint=_plain(str(answer["hint"])) if answer.get("hint") else None,
+            is_final=bool(answer.get("is_final")),
         )
         refused.step = "disk"
         raise refused

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.errors import MachineError
 from runner.transports.ssh.known_hosts import HostKey, KnownHosts, Standing, matches
 from tests.doubles.ssh_server import make_key
 
@@ -147,3 +148,12 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
         stream.write(line("gpu01"))
     os.utime(tmp_path / "known_hosts")
     assert hosts.judge("gpu01", KEY).standing is Standing.KNOWN
+
+
+def test_a_file_that_cannot_be_read_makes_no_key_new(tmp_path: Path) -> None:
+    """It may hold the old key, or revoke this one: accept-new must not accept anything before it can be read."""
+    files = KnownHosts([tmp_path / "known_hosts"], own=tmp_path / "own")
+    assert files.judge("gpu01", KEY).standing is Standing.NEW
+    (tmp_path / "known_hosts").mkdir()
+    with pytest.raises(MachineError, match="known_hosts cannot be read"):
+        files.judge("gpu01", KEY)

@@ -241,3 +241,32 @@ def test_work_directory_that_cannot_be_made(server: SshServer, make_access: Make
     with pytest.raises(MachineError, match=r"gpu01: .*Not a directory") as caught:
         SshTransport(access=make_access(target, server.known_line()), node=server.node(), argv=ARGV).connect()
     assert caught.value.is_final and "work_directory" in (caught.value.hint or "")
+
+
+_LIAR = """#!/bin/sh
+echo
+echo '@scriptrun-landing {said}'
+echo '{answer}'
+exec cat >/dev/null
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("[1, 2]", "{}"),
+        ("{}", "{}"),
+        ("[" * 30_000, "{}"),
+        ('{"python": ["x", 1], "system": "Linux"}', "{}"),
+    ],
+)
+def test_nonsense_is_one_clear_error(tmp_path: Path, make_access: MakeAccess, said: str, answer: str) -> None:
+    """A `python3` that is no Python, and answers: the run says so, and nothing crashes."""
+    liar = tmp_path / "bin" / "python3.11"
+    liar.parent.mkdir()
+    liar.write_text(_LIAR.format(said=said, answer=answer))
+    liar.chmod(0o755)
+    (tmp_path / "bin" / "python3").symlink_to("python3.11")
+    path = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    with ssh_server(tmp_path / "sshd", environ=path) as server, pytest.raises(MachineError, match="makes no sense"):
+        land(make_access(server.target(), server.known_line()), *ARGV)
