@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Mapping
@@ -11,13 +12,14 @@ from pathlib import Path
 from runner import interactive
 from runner.errors import MachineError
 from runner.history.controller_crash import CrashWatch
+from runner.history.record_update import update_record
 from runner.history.run_kind import has_controller
-from runner.history.run_record import RunRecord, read_record
+from runner.history.run_record import RunRecord, read_record, with_status
 from runner.history.status import RunStatus
 from runner.history.status_watch import StatusWatch
 from runner.nodes.contact import LostContact, read_all_lost
 from runner.submission import resume_if_orphaned
-from sidecar.contract import bell, events, publish
+from sidecar.contract import bell, events, lock, publish
 from sidecar.contract.layout import WorkspaceLayout
 
 # Beyond the grace: a controller to start, KILL rounds, outputs to collect. Then the person learns that it goes on.
@@ -63,8 +65,8 @@ def cancel(
 ) -> RunRecord:
     """Cancels the run and returns its record once it has ended; `is_abandoning`: without nodes that are out of reach.
 
-    Raises MachineError where that takes too long, where controllers crash in vain, or where nodes are out of reach
-    `away_limit_s` after the grace.
+    Raises MachineError where that takes too long, where controllers crash in vain (not when abandoning: then the run
+    ends without one), or where nodes are out of reach `away_limit_s` after the grace.
     """
     run = workspace.run(run_id)
     crashes = CrashWatch(run)
@@ -83,10 +85,36 @@ def cancel(
             lost = read_all_lost(run, watch.read().nodes)
             if lost:
                 raise _out_of_reach(run_id, lost)
-        crashes.check()
+        try:
+            crashes.check()
+        except MachineError as error:
+            if not is_abandoning:
+                raise
+            return _end_without_controller(workspace, run_id, error)
         resume_if_orphaned(workspace, run_id)
         time.sleep(_LOOK_S)  # The condition is the record's status above.
     raise MachineError(f"run {run_id} is still being canceled", hint=f"runner status {run_id}")
+
+
+def _end_without_controller(workspace: WorkspaceLayout, run_id: str, crash: MachineError) -> RunRecord:
+    """Ends a run that no controller can bring to its end, so that a person is never left with one that never ends."""
+    run = workspace.run(run_id)
+    held = lock.take(run.controller_lock)
+    if held is None:
+        raise crash
+    try:
+        said = f"ended without its controller, and without asking its nodes: {crash.message}"
+
+        def change(record: RunRecord) -> RunRecord:
+            if record.status.is_terminal:
+                return record
+            census = {node_id: {"problem": "its controller failed; the node was not asked"} for node_id in record.nodes}
+            told = dataclasses.replace(record, warnings=(*record.warnings, said), census=record.census or census)
+            return with_status(told, RunStatus.CANCELED, at=datetime.now(timezone.utc))
+
+        return update_record(run, change)
+    finally:
+        held.close()
 
 
 def _out_of_reach(run_id: str, lost: Mapping[str, LostContact]) -> MachineError:

@@ -334,7 +334,8 @@ class Agent:
                 content = stream.read(_CHUNK_BYTES)
         except FileNotFoundError:
             return False
-        end = content.rfind(b"\n") + 1
+        # Whole lines; a line that is longer goes in pieces, of which the last is torn only while it is being written.
+        end = content.rfind(b"\n") + 1 or (len(content) if len(content) == _CHUNK_BYTES else 0)
         if end == 0:
             return False
         self._send(Frame(FrameKind.DATA, content[:end], stream=EVENTS_STREAM, offset=self._offset))

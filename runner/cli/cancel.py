@@ -10,13 +10,14 @@ import click
 
 from runner.cli.place import run_here
 from runner.cli.secrets import given_secrets, secret_options
+from runner.cli.tty import complain
 from runner.errors import UsageError
 
 
 @click.command("cancel")
 @click.argument("run")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", help="How to print the census.")
-@click.option("--abandon", is_flag=True, help="Do not wait for nodes that are out of reach.")
+@click.option("--abandon", is_flag=True, help="Do not wait for nodes out of reach, or for a broken run.")
 @secret_options
 def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
     """Stop RUN on every node: TERM, grace, KILL; then count what is left.
@@ -48,7 +49,7 @@ def command(run: str, output: str, *, abandon: bool, **options: Any) -> None:
         click.echo(f"  {node_id}: {describe(found)}")
         if abandon and "problem" in found:
             kept = f"; its folder there is {found['kept']}" if "kept" in found else ""
-            click.echo(f"runner: {node_id}: not waited for; what the run started there may go on{kept}", err=True)
+            complain(f"{node_id}: not waited for; what the run started there may go on{kept}")
 
 
 def describe(found: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import click
 from runner.cli.place import output_option, workspace_here
 from runner.cli.secrets import read_secrets, secret_options
 from runner.cli.table import dump, format_table
-from runner.cli.tty import is_coloured, is_terminal
+from runner.cli.tty import complain, is_coloured, is_terminal
 from runner.errors import MachineError, RunnerError, UsageError
 from sidecar.contract.layout import WorkspaceLayout
 
@@ -122,7 +122,7 @@ def trust_command(name: str, is_agreed: bool, **secrets: Any) -> int:
 
 def _rows(offer: Offer) -> list[tuple[str, ...]]:
     if offer.problem is not None:
-        click.echo(f"runner: {offer.problem}", err=True)
+        complain(str(offer.problem))
         return [(offer.hop.subject, offer.hop.place, "", "", "not reached")]
     return [
         (offer.hop.subject, offer.hop.place, key.kind, key.fingerprint, verdict.standing.value)
@@ -172,7 +172,7 @@ def clean_command(name: str, output: str, **secrets: Any) -> int:
         _show(headers, [_clean_row(cleaned) for cleaned in found])
     problems = [text for cleaned in found for text in _clean_problems(cleaned)]
     for text in problems:
-        click.echo(f"runner: {text}", err=True)
+        complain(text)
     return MachineError.exit_code if problems else 0
 
 

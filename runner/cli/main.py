@@ -131,12 +131,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _EXIT_INTERRUPTED
     except RunnerError as error:
-        click.echo(f"runner: {error}", err=True)
+        _complain(str(error))
         return error.exit_code
     except OSError as error:
-        click.echo(f"runner: {error}", err=True)
+        _complain(str(error))
         return RunnerError.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _complain(text: str) -> None:
+    from runner.cli.tty import complain
+
+    complain(text)
 
 
 def _open_missing_streams() -> None:

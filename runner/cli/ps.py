@@ -12,7 +12,7 @@ import click
 
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump, format_table
-from runner.cli.tty import is_coloured
+from runner.cli.tty import complain, is_coloured
 from runner.history.process_table import ProcessRow, read_processes
 from runner.history.run_record import read_record
 from sidecar.contract import settings
@@ -70,9 +70,9 @@ def command(run: str, output: str) -> None:
         headers = [header for _, header in _COLUMNS]
         click.echo(format_table(headers, cells, is_coloured=is_coloured(sys.stdout)), nl=False)
     else:
-        click.echo(f"runner: no process of {run_id} was started yet", err=True)
+        complain(f"no process of {run_id} was started yet")
     for node_id, contact in lost.items():
-        click.echo(f"runner: {node_id}: {contact.sentence(node_id, datetime.now(timezone.utc))}", err=True)
+        complain(f"{node_id}: {contact.sentence(node_id, datetime.now(timezone.utc))}")
 
 
 def _columns(use: _Use | None) -> dict[str, Any]:

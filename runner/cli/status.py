@@ -13,7 +13,7 @@ import click
 
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump
-from runner.cli.tty import bold, is_coloured, red
+from runner.cli.tty import bold, complain, is_coloured, red
 from runner.errors import MachineError
 from runner.history.controller_crash import read_crash
 from runner.history.full_disk import full_disk
@@ -46,7 +46,7 @@ def command(run: str, output: str) -> None:
     try:
         resume_if_orphaned(workspace, run_id)
     except MachineError as error:  # How the run is can be said all the same.
-        click.echo(f"runner: {error.message}", err=True)
+        complain(error.message)
     layout = workspace.run(run_id)
     record = read_record(layout)
     processes = read_processes(layout)

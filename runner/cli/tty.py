@@ -26,6 +26,18 @@ def is_coloured(stream: IO[Any], environ: Mapping[str, str] | None = None) -> bo
     return is_terminal(stream) and not environ.get(settings.NO_COLOR) and environ.get("TERM") != "dumb"
 
 
+def complain(text: str) -> None:
+    """Prints `runner: text` on stderr, lines kept; what a machine said in it is harmless on a terminal."""
+    import click
+
+    if not text.replace("\n", "").isprintable():
+        from runner.logview.terminal_text import harmless
+
+        lines = text.split("\n")
+        text = "\n".join(harmless(line.encode("utf-8", "replace"), is_coloured=False) for line in lines)
+    click.echo(f"runner: {text}", err=True)
+
+
 def bold(text: str, *, is_on: bool) -> str:
     """`text` in bold where `is_on`."""
     return f"\x1b[1m{text}\x1b[0m" if is_on else text

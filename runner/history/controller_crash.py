@@ -60,5 +60,6 @@ class CrashWatch:
             return
         raise MachineError(
             crash.sentence(self._layout),
-            hint=f"remove the cause, then: runner attach {self._layout.root.name}",
+            hint=f"remove the cause, then: runner attach {self._layout.root.name}; or, to end the run as it is: "
+            f"runner cancel {self._layout.root.name} --abandon",
         )

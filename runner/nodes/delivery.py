@@ -41,11 +41,14 @@ class Delivery:
 
     @property
     def sealed(self) -> dict[str, SealedFile] | None:
-        """What the node had at its end, by path; None while its seal is not here. Raises ValueError for nonsense."""
+        """What the node had at its end, by path; None while its seal is not here. Sets `problem` for nonsense."""
         if self._sealed is None:
             content = self._intake.read_seal()
             if self._seal_sha256 in (None, hashlib.sha256(content).hexdigest()):
-                self._sealed = sealed_files(publish.parse_records(content), self._node_id)
+                try:
+                    self._sealed = sealed_files(publish.parse_records(content), self._node_id)
+                except ValueError as error:
+                    self._sealed, self.problem = {}, f"the node's list of its files is damaged: {error}"
             elif time.monotonic() >= self._next_seal_request:
                 # On its way, an earlier one that is about to be replaced, or damaged here: then all of it again.
                 if content and len(content) == self._seal_size:

@@ -91,7 +91,9 @@ class Node:
         for path in (contact_file, clock_file):
             if path is not None:
                 publish.remove_leftovers(path)
-        self._length = self._replay()
+        self._length = self._parsed = self._replay()
+        # When something came last that is kept here (monotonic seconds).
+        self.kept_at = time.monotonic()
 
     def _replay(self) -> int:
         """Takes what an earlier controller journaled; the length of the journal is where the events go on."""
@@ -134,13 +136,21 @@ class Node:
         return name in self._accepted
 
     def _serve(self) -> None:
-        try:
-            self._keep_in_contact()
-        except Exception as error:  # The door of this thread: a bug must not look like a node that does not answer.
-            sys.excepthook(type(error), error, error.__traceback__)
-            self.refusal = f"{self.node_id}: {type(error).__name__}: {error}"
-            self.problem = MachineError(self.refusal, is_final=True)
+        """Stays in contact, whatever goes wrong: of a node that has the run, no error here may be the end."""
+        while True:
+            try:
+                self._keep_in_contact()
+                return
+            except Exception as error:  # The door of this thread: a bug must not look like a node without an answer.
+                sys.excepthook(type(error), error, error.__traceback__)
+                text = f"{self.node_id}: {type(error).__name__}: {error}"
+                self.problem = MachineError(text, is_final=True)
+                if not self.is_reached:
+                    self.refusal = text
+            self.contact_lost_at = self.contact_lost_at or time.time()
             self._on_change()
+            if self._is_closing.wait(_LONGEST_PAUSE_S):
+                return
 
     def _keep_in_contact(self) -> None:
         pause_s = _FIRST_PAUSE_S
@@ -287,6 +297,7 @@ class Node:
 
     def _keep(self, frame: Frame, outbox: Outbox) -> None:
         """Keeps what came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""
+        self.kept_at = time.monotonic()
         while True:
             try:
                 if frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:
@@ -313,6 +324,8 @@ class Node:
             publish.write_all(descriptor, content)
         finally:
             os.close(descriptor)
-        for record, _ in publish.iterate_records(self._journal, offset=self._length):
-            self.state.apply(record)
         self._length += len(content)
+        # A long event comes in several frames.
+        for record, end in publish.iterate_records(self._journal, offset=self._parsed):
+            self.state.apply(record)
+            self._parsed = end

@@ -11,6 +11,14 @@ from sidecar.contract import events
 from sidecar.contract.layout import is_process_name
 
 _STAMP = {"at_ns": int, "monotonic_ns": int}
+# What a step that is done must have told.
+_RESULTS: dict[str, dict[str, type]] = {
+    "build": {"interpreter": str, "key": object, "cache_hit": object, "bin": object},
+    "prepare": {"bundle": str, "ports": list, "programs": object, "is_root": bool},
+    "meet": {"reached": dict, "failed": dict},
+    "release": {"census": dict},
+}
+_MOMENTS = range(1 << 63)
 _NEEDED: dict[str, dict[str, type]] = {
     events.STEP: {"step": str, "state": str},
     events.STARTED: {"process": str, "pid": int, "log": str, "is_user": bool, "address": str, **_STAMP},
@@ -26,11 +34,27 @@ def _is_well_formed(record: Mapping[str, Any]) -> bool:
     """Whether the event has what the controller reads in it, and names nothing outside the run's folder."""
     event = record.get("event")
     needed = _NEEDED.get(event, {}) if isinstance(event, str) else None
-    if needed is None or not all(key in record and isinstance(record[key], kind) for key, kind in needed.items()):
+    if needed is None or not _has(record, needed):
+        return False
+    if "at_ns" in needed and (record["at_ns"] not in _MOMENTS or record["monotonic_ns"] not in _MOMENTS):
         return False
     if "process" in needed and not is_process_name(record["process"]):
         return False
     return "log" not in needed or not (os.path.isabs(record["log"]) or ".." in record["log"].split("/"))
+
+
+def _has(record: Mapping[str, Any], needed: Mapping[str, type]) -> bool:
+    return all(key in record and isinstance(record[key], kind) for key, kind in needed.items())
+
+
+def _ended_step(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How a step ended; one that does not tell what it must counts as failed."""
+    is_done = record["state"] == events.DONE
+    needed = _RESULTS.get(record["step"], {}) if is_done else {"message": str}
+    if _has(record, needed):
+        return dict(record)
+    message = f"the node's answer to the step {record['step']!r} makes no sense"
+    return {**record, "state": events.FAILED, "message": message, "hint": None}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +82,7 @@ class NodeState:
         event = record["event"]
         if event == events.STEP:
             if record["state"] != events.BEGUN:
-                self.steps[record["step"]] = dict(record)
+                self.steps[record["step"]] = _ended_step(record)
         elif event == events.STARTED:
             self.started.setdefault(record["process"], dict(record))
             self.is_ended = False

@@ -166,10 +166,14 @@ def drop_torn_tail(path: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        size = os.fstat(descriptor).st_size
-        start = max(0, size - 1024 * 1024)
-        tail = os.pread(descriptor, size - start, start)
-        if tail and not tail.endswith(b"\n"):
-            os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)
+        end = size = os.fstat(descriptor).st_size
+        while end > 0:
+            start = max(0, end - 1024 * 1024)
+            newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+            end = start if newline < 0 else start + newline + 1
+            if newline >= 0:
+                break
+        if end < size:
+            os.ftruncate(descriptor, end)
     finally:
         os.close(descriptor)

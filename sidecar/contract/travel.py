@@ -28,6 +28,7 @@ FINAL_FOLDERS = (OUTPUTS, ARTIFACTS, CHILDREN)
 # One name on every common file system (NAME_MAX), and a whole path that still fits below a run folder (PATH_MAX).
 _NAME_LIMIT_BYTES = 255
 _PATH_LIMIT_BYTES = 3000
+_SHOWN_LETTERS = 200
 _HERE = RunLayout.at("")
 _AT_RELEASE = tuple(f"{top}/" for top in FINAL_FOLDERS)
 # What the controller writes into logs/ itself.
@@ -106,6 +107,9 @@ def sealed_files(records: Iterable[Mapping[str, Any]], node_id: str) -> Optional
             sealed = SealedFile(**record)
         except TypeError as error:
             raise ValueError(f"not a sealed file: {error}") from error
+        kinds = (("path", str), ("size", int), ("sha256", str), ("link", (str, type(None))))
+        if not all(isinstance(record.get(name), kind) for name, kind in kinds):
+            raise ValueError(f"not a sealed file: {str(record)[:_SHOWN_LETTERS]}")
         if not may_travel(sealed.path, node_id):
             raise ValueError(f"{sealed.path!r} may not travel")
         found[sealed.path] = sealed

@@ -24,3 +24,14 @@ def test_controllers_that_crash_one_after_the_other(lab: Lab, command: str, stat
     victim.run.closing.rmdir()
     lab.command(command, victim.run_id)
     checked(victim, status)
+
+
+def test_a_run_that_no_controller_can_end(lab: Lab) -> None:
+    """Abandoning ends it as it is, says so, and leaves a record that can be listed."""
+    victim = lab.create("print('hello')\n")
+    victim.run.closing.mkdir()
+    assert "cancel" in lab.command("cancel", victim.run_id).stderr
+    done = lab.command("cancel", victim.run_id, "--abandon")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"{victim.run_id}: Canceled"), done
+    assert "ended without its controller, and without asking its nodes" in lab.command("status", victim.run_id).stdout
+    assert victim.run_id in lab.command("history", "list").stdout

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from runner.nodes.claims import Claims
 from runner.nodes.delivery import Delivery
 from runner.nodes.intake import Intake
@@ -70,3 +72,21 @@ def test_a_file_that_its_node_cannot_read_is_not_waited_for(tmp_path: Path) -> N
     delivery = Delivery(here, "gpu01", Intake(here, "gpu01", Claims(here, first_node="gpu01")))
     assert delivery.is_complete()
     assert delivery.unreadable() == ["outputs/x: it cannot be read on the node: Input/output error"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"path":"../../evil","size":1,"sha256":"0","mode":384}',
+        b'{"path":"a","size":"1","sha256":"0","mode":0}',
+        b"{}",
+    ],
+)
+def test_a_damaged_list_of_files_is_a_problem_and_no_crash(tmp_path: Path, line: bytes) -> None:
+    """What a node says of its files is anybody's: nonsense ends the waiting, named, and nothing is written outside."""
+    here = RunLayout(tmp_path / "here")
+    here.seal("gpu01").parent.mkdir(parents=True)
+    here.seal("gpu01").write_bytes(line + b'\n{"count":1}\n')
+    delivery = Delivery(here, "gpu01", Intake(here, "gpu01", Claims(here, first_node="gpu01")))
+    assert delivery.sealed == {}
+    assert "the node's list of its files is damaged" in str(delivery.problem)

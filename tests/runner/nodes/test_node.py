@@ -115,6 +115,17 @@ def test_agents_killed_at_random_moments(tmp_path: Path) -> None:
         assert len([r for r in publish.read_records(layout.events) if r["event"] == events.STARTED]) == 1
 
 
+def test_an_event_of_many_frames(tmp_path: Path) -> None:
+    """A census of ten thousand segments, a long traceback: one event may be longer than a frame, and arrives once."""
+    with _reach(tmp_path) as (fleet, node, layout, run):
+        node.open()
+        _start(node, "import time; time.sleep(600)")
+        assert fleet.wait(lambda: "main" in node.state.started, limit_s=20)
+        events.append(layout.events, events.STALLED, process="main", padding="x" * 3_000_000)
+        assert fleet.wait(lambda: "main" in node.state.stalled, limit_s=20)
+        assert run.node_events("local-0").read_bytes() == layout.events.read_bytes()
+
+
 def test_a_new_controller_goes_on_where_the_last_one_stopped(tmp_path: Path) -> None:
     """A second controller replays the journal and asks for the rest; the order it repeats starts nothing again."""
     with _reach(tmp_path) as (fleet, node, layout, _):
