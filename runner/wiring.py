@@ -217,6 +217,7 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
 
 def _lead(workspace: WorkspaceLayout, run: RunLayout, secrets: Secrets | None) -> bool | None:
     """`run_controller`, until somebody removes what controllers keep of the run: None then, and one begins anew."""
+    from runner import mirroring
     from runner.history.controller_crash import note_crash
     from runner.history.state_loss import has_lost_state, note_lost_state
     from runner.nodes.fleet import Fleet
@@ -231,10 +232,12 @@ def _lead(workspace: WorkspaceLayout, run: RunLayout, secrets: Secrets | None) -
         if record.status.is_terminal:
             return True
         context = make_context(workspace, record)
+        mirroring.start(workspace, record)
         housing = _make_housing(workspace, context, record)
         _attach_nodes(fleet, workspace, context, secrets, has_begun=record.start_time_utc is not None)
         _listen_to_bell(run.controller_bell, fleet.notify)
         _drive(context, fleet, housing)
+        mirroring.start(workspace, record)  # Where it was killed meanwhile.
     except Exception as error:  # The door of this process: whoever waits for the run is told.
         if has_lost_state(run):
             return None

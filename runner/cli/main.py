@@ -40,6 +40,7 @@ ENTRIES = {
     "environment": Entry("runner.cli.environment:command", "List, build and clear images and environments."),
     "doctor": Entry("runner.cli.doctor:command", "Say what this machine has, and what it lacks."),
     "init": Entry("runner.cli.init:command", "Make a workspace in this folder."),
+    "mirror": Entry("runner.cli.mirror:command", "Copy a run to an MLflow server.", is_hidden=True),
     "controller": Entry("runner.cli.controller:command", "Lead one run (started by submit).", is_hidden=True),
 }
 

@@ -11,6 +11,14 @@ def utc_and_ago(at: datetime, now: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC ({ago(seconds)} ago)"
 
 
+def milliseconds(text: str | None) -> int | None:
+    """A time of a run record as milliseconds since 1970; None where it is none."""
+    try:
+        return None if text is None else int(datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
 def ago(seconds: int) -> str:
     """`35 s`, `12 min`, `3 h`, `2 d`: the largest unit of which there are two."""
     for unit_s, name in ((86400, "d"), (3600, "h"), (60, "min")):

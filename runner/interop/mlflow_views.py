@@ -7,13 +7,13 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from scriptrun_mlflow.records import Facts, Records
 from scriptrun_mlflow.views import ARTIFACTS, ExperimentView, RunView, children, with_facts
 
 from runner.errors import RunnerError
+from runner.history.moments import milliseconds
 from runner.history.record_update import update_record
 from runner.history.run_record import RunRecord, read_record
 from runner.interop.mlflow_address import address_of
@@ -115,14 +115,14 @@ class WorkspaceViews:
 
     def _view(self, known: _Known) -> Any:
         record = known.record
-        start_ms = _milliseconds(record.start_time_utc or record.created_utc)
+        start_ms = milliseconds(record.start_time_utc or record.created_utc)
         head = RunView(
             run_id=record.run_id,
             experiment_name=record.experiment_name,
             user=record.user_id,
             status=record.status.value,
             start_ms=start_ms or 0,
-            end_ms=_milliseconds(record.end_time_utc),
+            end_ms=milliseconds(record.end_time_utc),
             name=record.name or record.run_id,
             description=record.description,
             parent_run_id=record.parent_run_id,
@@ -142,10 +142,3 @@ def _of_mlflow(record: RunRecord) -> dict[str, str]:
     """What MLflow's pages show as the source of a run."""
     tags = {key: text for key, text in record.properties.items() if key.startswith("mlflow.")}
     return {**tags, "mlflow.source.type": "JOB", "mlflow.source.name": record.script_name or ""}
-
-
-def _milliseconds(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
-        return None

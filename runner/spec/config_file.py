@@ -21,6 +21,7 @@ from runner.spec.document import read_document
 from runner.spec.environment_keys import read_docker, read_environment
 from runner.spec.ignored_keys import without_ignored
 from runner.spec.keys import CONFIG, RUN_CONFIGURATION, SAME_KEY
+from runner.spec.mlflow_mirror import read_mirror
 from runner.spec.overrides import apply_overrides
 from runner.spec.places import absolute
 from runner.spec.request import DURATION_LIMIT_S, RunRequest, check_experiment_name
@@ -97,6 +98,7 @@ class _Reading:
                 docker=read_docker(top, environment.docker),
                 max_run_duration_seconds=top.integer("max_run_duration_seconds", minimum=1, maximum=DURATION_LIMIT_S),
                 tags=self._tags(),
+                mlflow=read_mirror(top),
                 warnings=tuple(warnings),
             ),
         )

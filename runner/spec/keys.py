@@ -40,6 +40,8 @@ ENVIRONMENT: Keys = {
 }
 DOCKER: Keys = dict.fromkeys(("use_docker", "arguments", "shm_size", "shared_volumes"))
 
+MLFLOW: Keys = dict.fromkeys(("tracking_uri", "experiment_name", "files"))
+
 # What a config file is written with, as DESIGN section 4 shows it.
 CONFIG: Keys = {
     "experiment_name": None,
@@ -53,6 +55,7 @@ CONFIG: Keys = {
     "docker_runtime_config": DOCKER,
     "max_run_duration_seconds": None,
     "tags": ANY_KEY,
+    "mlflow": MLFLOW,
 }
 
 # What RunConfiguration says in its own way: who runs (framework, communicator) and how many.

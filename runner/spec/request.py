@@ -18,6 +18,7 @@ from runner.spec.distributed import (
     distributed_from_record,
 )
 from runner.spec.environment import DockerSpec, EnvironmentSpec, ImageSpec
+from runner.spec.mlflow_mirror import MirrorSpec
 from sidecar.contract.layout import is_experiment_name
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "EnvironmentSpec",
     "ImageSpec",
     "LocalTarget",
+    "MirrorSpec",
     "MpiSpec",
     "PyTorchSpec",
     "RunRequest",
@@ -59,6 +61,7 @@ class RunRequest:
     docker: DockerSpec = field(default_factory=DockerSpec)
     max_run_duration_seconds: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    mlflow: MirrorSpec | None = None
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +126,7 @@ class RunRequest:
             "docker": self.docker.to_record(),
             "max_run_duration_seconds": self.max_run_duration_seconds,
             "tags": dict(self.tags),
+            "mlflow": None if self.mlflow is None else self.mlflow.to_record(),
         }
 
     @classmethod
@@ -137,6 +141,7 @@ class RunRequest:
                 "distributed": distributed_from_record(record["distributed"]),
                 "docker": DockerSpec.from_record(record["docker"]),
                 "tags": dict(record["tags"]),
+                "mlflow": MirrorSpec.from_record(record.get("mlflow")),
             }
         )
 

@@ -48,6 +48,8 @@ def runconfig_values(request: RunRequest) -> dict[str, Any]:
         "sourceDirectory": request.source_directory,
         "tags": dict(request.tags),
     }
+    if request.mlflow is not None:
+        values["mlflow"] = _camel(request.mlflow.to_record())
     return values
 
 

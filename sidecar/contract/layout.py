@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from sidecar.contract.node_layout import NodeLayout as NodeLayout
+from sidecar.contract.stores import MirrorLayout
 
 AZUREML_LOGS = "azureml-logs"
 # How the names of the numbered logs begin that hold the user's own output, and the build that it may wait for.
@@ -306,6 +307,11 @@ class RunLayout(NamedTuple):
     def controller_crash(self) -> Path:
         """How often controllers ended by an error of their own in one status, and by which; absent where none did."""
         return self.state / "controller-crash.json"
+
+    @property
+    def mirror(self) -> MirrorLayout:
+        """What the process that copies the run to an MLflow server keeps."""
+        return MirrorLayout(self.state)
 
     @property
     def controller_bell(self) -> Path:

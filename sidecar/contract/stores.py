@@ -1,4 +1,5 @@
-"""Builds every file and folder name of the caches of a workspace: snapshots, built environments, bundles.
+"""Builds every file and folder name of the caches of a workspace: snapshots, built environments, bundles; and of what
+is kept of a run's copy on another server.
 
 snapshots/
   <id>.json                one manifest a snapshot; the id is the sha256 of its bytes
@@ -16,6 +17,8 @@ bundles/
   <sha256>.<pid>-<8 hex>.new, .broken    being laid out, or found damaged and on its way out
   <sha256>.zip             where it is sent from: the archive
   index.json               where it is sent from: which archive fits which nodes, so that it need not be made again
+runs/<run_id>/.state/
+  mirror.json, .lock, .log how far the run has been copied to a user's MLflow server
 """
 
 from __future__ import annotations
@@ -120,3 +123,24 @@ class BundleContents(NamedTuple):
     def site(self) -> Path:
         """psutil and watchdog, where they fit the node."""
         return self.root / "site"
+
+
+class MirrorLayout(NamedTuple):
+    """The places of the process that copies a run to a user's MLflow server."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """How far it is."""
+        return self.root / "mirror.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked (flock) by the one process that copies the run."""
+        return self.root / "mirror.lock"
+
+    @property
+    def log(self) -> Path:
+        """What it has to say: when the server was out of reach, what it refused."""
+        return self.root / "mirror.log"

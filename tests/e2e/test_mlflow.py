@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from runner.interop.mirror_state import read_state
 from tests.doubles.command import Command
 from tests.doubles.mlflow_lab import read_lines
+from tests.doubles.mlflow_server import MlflowServerDouble
+from tests.doubles.node_lab import wait_until
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.timeout(300)]
 
@@ -48,3 +51,22 @@ def test_server_of_ones_own_is_left_to_the_user(command: Command, mlflow_newest:
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
     printed = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", **quiet}
     assert run.driver_log(None).read_text().strip() == str(dict(sorted(printed.items())))
+
+
+def test_a_server_that_is_down_costs_the_run_nothing(command: Command) -> None:
+    """The run ends as ever while its mirror finds no server; once there is one, everything arrives by itself."""
+    closed = MlflowServerDouble()
+    closed.close()
+    command.write("train.py", "from azureml.core import Run\nRun.get_context().log('loss', 0.5)\n")
+    command.write(
+        "train.yml", f"script: train.py\ntags: {{team: vision}}\nmlflow: {{tracking_uri: '{closed.address}'}}\n"
+    )
+    run = command.submit("train.yml", "--show-output")
+    assert json.loads(run.record.read_text())["status"] == "Completed"
+    server = MlflowServerDouble(int(closed.address.rpartition(":")[2]))
+    try:
+        wait_until(lambda: (state := read_state(run)) is not None and state.is_complete, what="the mirror", limit_s=100)
+        kept = server.run_of(run.root.name)
+        assert (kept.values("loss"), kept.tags["team"], kept.info["status"]) == ([(0.5, 0)], "vision", "FINISHED")
+    finally:
+        server.close()
