@@ -13,7 +13,7 @@ PYTEST_ARGS ?=
 HOSTS ?= 4
 SEED ?= $(shell date +%s)
 
-.PHONY: help demo test lint format bench chaos lab clean
+.PHONY: help demo test lint format bench chaos loggers lab clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
@@ -42,11 +42,15 @@ bench: $(VENV)/.test  ## measure against other launchers; a table, and JSON besi
 chaos: $(VENV)/.test  ## run the long tests that kill things at random; SEED=n repeats one
 	SCRIPTRUN_SEED=$(SEED) $(VENV_PYTHON) -m pytest -m chaos $(PYTEST_ARGS)
 
+loggers: $(VENV)/.test  ## run the tests with MLflow servers, Keras, Lightning and Hugging Face; installs 2 GB
+	$(VENV_PYTHON) -m tests.loggers.environments
+	SCRIPTRUN_REQUIRE_GROUPS=loggers $(VENV_PYTHON) -m pytest tests/loggers $(PYTEST_ARGS)
+
 lab: $(VENV)/.test  ## start 4 ssh hosts (HOSTS=n) made of namespaces to play with, until Ctrl-C; needs root
 	$(VENV_PYTHON) -m tests.lab start --hosts $(HOSTS)
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
-	rm -rf $(VENV) .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .venv-loggers build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find runner sidecar tests configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A folder without a working pip is what an interrupted set-up leaves: it is made anew.

@@ -92,9 +92,9 @@ def _mlflow() -> str | None:
 
 
 def _loggers() -> str | None:
-    names = ("mlflow", "torch", "lightning", "transformers")
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return f"{', '.join(missing)} not installed (pip install 'scriptrun[loggers]')" if missing else None
+    from tests.loggers.environments import problem
+
+    return problem()
 
 
 GROUPS: dict[str, tuple[str, Probe]] = {
@@ -108,7 +108,7 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "docker": ("runs jobs in containers of an engine that the tests start", _docker),
     "sshd": ("logs in to a real sshd that the test starts", _sshd),
     "mlflow": ("runs jobs and readers with a real MLflow, the oldest and the newest", _mlflow),
-    "loggers": ("runs the MLflow loggers of Lightning and Hugging Face", _loggers),
+    "loggers": ("runs the MLflow loggers of Keras, Lightning and Hugging Face, and `mlflow server`", _loggers),
     "network": ("builds environments from the package index", _network),
 }
 # Left out of `make test`; each has a command of its own.

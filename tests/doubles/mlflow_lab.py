@@ -47,7 +47,7 @@ class Job:
         return [record for record in self.records if record["kind"] == kind]
 
 
-def run_job(python: Path, folder: Path, source: str, **more: str) -> Job:
+def run_job(python: Path, folder: Path, source: str, *, limit_s: float = 100, **more: str) -> Job:
     """Runs `source`, which ends in `show(name=value, ...)`, with the environment that a node gives a job."""
     run = RunLayout.at(str(folder / RUN_ID))
     run.metrics.mkdir(parents=True)
@@ -63,15 +63,17 @@ def run_job(python: Path, folder: Path, source: str, **more: str) -> Job:
         settings.PYTHONPATH: str(SITE),
         **more,
     }
-    output = run_script(python, folder, source, environ)
+    output = run_script(python, folder, source, environ, limit_s=limit_s)
     return Job(run=run, output=output, records=read_lines(run.process_metrics("main")))
 
 
-def run_script(python: Path, folder: Path, source: str, environ: Mapping[str, str]) -> dict[str, Any]:
+def run_script(
+    python: Path, folder: Path, source: str, environ: Mapping[str, str], *, limit_s: float = 100
+) -> dict[str, Any]:
     """Runs `source` to its end; what it has given to `show`."""
     result, script = folder / "result.json", folder / "script.py"
     script.write_text(f"def show(**found): import json; json.dump(found, open({str(result)!r}, 'w'))\n{source}")
-    done = subprocess.run([python, script], cwd=folder, env=environ, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([python, script], cwd=folder, env=environ, capture_output=True, text=True, timeout=limit_s)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(result.read_text())
     return found
