@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,9 +14,24 @@ from tests.docker.engine import Engine, running_engine
 from tests.docker.stage import DockerStage
 
 
+class GivenEngine:
+    """An engine that runs already, another maker's perhaps: $SCRIPTRUN_DOCKER_HOST."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def client(self) -> docker.APIClient:
+        """A client of its own."""
+        return docker.APIClient(base_url=self.address, version="auto", timeout=60)
+
+
 @pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
+def engine() -> Iterator[Engine | GivenEngine]:
     """The engine of the tests."""
+    given = os.environ.get("SCRIPTRUN_DOCKER_HOST")
+    if given:
+        yield GivenEngine(given)
+        return
     with running_engine() as found:
         yield found
 
