@@ -16,7 +16,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
     Raises OSError (a full disk, say) and leaves the old file as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         _write_and_sync(temporary, content, mode)
         os.replace(temporary, path)
@@ -32,7 +32,7 @@ def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
 
     Who gets True knows that the whole content is durable; the file never shows with less than all of it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporary = _temporary(path)
     try:
         _write_and_sync(temporary, content, mode)
         os.link(temporary, path)
@@ -57,6 +57,11 @@ def remove_leftovers(path: Path) -> None:
             if name.startswith(prefix) and name.endswith(".tmp") and pid.isdigit():
                 if int(pid) == os.getpid() or not os.path.exists(f"/proc/{pid}"):
                     os.unlink(path.with_name(name))
+
+
+def _temporary(path: Path) -> Path:
+    """A name that nobody else has: two containers, or two machines, may have processes of the same number."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _write_and_sync(path: Path, content: bytes, mode: int) -> None:

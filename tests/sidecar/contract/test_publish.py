@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_writers_with_one_process_number_do_not_meet(tmp_path: Path) -> None:
+    """Threads share their pid, as the first processes of two containers do: every write succeeds, one content stays."""
+    target = tmp_path / "job.json"
+    contents = [b"%d" % number for number in range(8)]
+    with ThreadPoolExecutor(len(contents)) as pool:
+        for _ in range(20):
+            list(pool.map(lambda content: publish.write_whole(target, content), contents))
+            assert target.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["job.json"]
 
 
 def _race(path: str, number: int, won: multiprocessing.Queue[int]) -> None:
