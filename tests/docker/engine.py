@@ -82,7 +82,7 @@ class Engine:
     def _starts(self, driver: str) -> bool:
         argv = ["dockerd", f"--data-root={self.folder}/data", f"--exec-root={self.folder}/x"]
         argv += [f"--pidfile={self.folder}/pid", f"--host={self.address}", f"--group={self._group}"]
-        argv += [f"--storage-driver={driver}", "--cgroup-parent=/scriptrun-tests", *self._options]
+        argv += [f"--storage-driver={driver}", f"--cgroup-parent=/{self.folder.name}", *self._options]
         with open(self.folder / "log", "wb") as log:
             self._daemon = subprocess.Popen(self.enter(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_LIMIT_S
@@ -120,14 +120,19 @@ class Engine:
         (self.folder / "pid").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Ends the engine and all of its containers, and removes what they left."""
-        self.stop()
+        """Ends the engine and all of its containers, and removes what they left.
+
+        Not by asking it: one that was killed before waits for half a minute for what is no more.
+        """
+        self.kill()
         self.first.end()
         self._unshare.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-        for controller in Path("/sys/fs/cgroup").glob("*/scriptrun-tests"):
-            with contextlib.suppress(OSError):
-                controller.rmdir()
+        groups = Path("/sys/fs/cgroup")  # Of version 1: a tree a controller; of version 2: one tree.
+        for controller in (groups / self.folder.name, *groups.glob(f"*/{self.folder.name}")):
+            for group, _, _ in os.walk(controller, topdown=False):
+                with contextlib.suppress(OSError):  # Some have a process that has not quite ended.
+                    os.rmdir(group)
 
 
 @contextlib.contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.docker import images
+from tests.docker.builders import BUILDERS, choose
 from tests.docker.stage import LIMIT_S, DockerStage
 from tests.doubles.node_lab import wait_until
 from tests.doubles.tiny_wheel import make_wheel
@@ -17,16 +16,6 @@ from tests.doubles.tiny_wheel import make_wheel
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
-def _drives_buildkit(docker: str) -> bool:
-    """Before version 23 the docker command brings what it needs for that itself."""
-    told = subprocess.run([docker, "--version"], capture_output=True, text=True).stdout
-    old = int(told.partition("version ")[2].partition(".")[0] or 99) < 23
-    return old or subprocess.run([docker, "buildx", "version"], capture_output=True).returncode == 0
-
-
-_BUILDKIT = [
-    path for path in ("/usr/bin/docker", "/usr/local/bin/docker") if Path(path).exists() and _drives_buildkit(path)
-]
 _ANSWER = "import tiny_answer; print(tiny_answer.ANSWER)"
 
 
@@ -60,26 +49,6 @@ def test_packages_are_installed_once(stage: DockerStage, wheels: Path) -> None:
     stage.client.remove_image(f"scriptrun/environment:{key}")
 
 
-def test_access_to_the_index_stays_outside(stage: DockerStage, wheels: Path) -> None:
-    """Proxies, index and certificates reach the installation; nothing of them is in the image or its history."""
-    (stage.folder / "ca.pem").write_text("canary-certificate")
-    stage.environ.update(
-        HTTPS_PROXY="http://canary:canary-proxy@proxy.invalid:3128",
-        PIP_EXTRA_INDEX_URL="https://canary:canary-index@index.invalid/simple",
-        PIP_CERT=str(stage.folder / "ca.pem"),
-    )
-    record = stage.complete(_managed(stage, _ANSWER))
-    name = f"scriptrun/environment:{record['environment']['key']}"
-    told = json.dumps(stage.client.inspect_image(name)) + json.dumps(stage.client.history(name))
-    assert "canary" not in told
-    archive = stage.folder / "image.tar"
-    with open(archive, "wb") as stream:
-        for piece in stage.client.get_image(name):
-            stream.write(piece)
-    assert subprocess.run(["grep", "-c", "canary", str(archive)], capture_output=True, text=True).stdout == "0\n"
-    stage.client.remove_image(name)
-
-
 def test_failed_installation_names_the_package(stage: DockerStage, wheels: Path) -> None:
     """pip's own words in one line, exit 3, and neither a container nor an image is left."""
     config = stage.config("print(1)", environment={"python": {"pip_requirements": ["no-such-package-anywhere"]}})
@@ -89,10 +58,10 @@ def test_failed_installation_names_the_package(stage: DockerStage, wheels: Path)
     assert "No matching distribution" in stage.workspace.run(record["run_id"]).image_build_log.read_text()
 
 
-@pytest.mark.parametrize("builder", ["engine", *(["buildkit"] if _BUILDKIT else [])])
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_dockerfile_is_built_once(stage: DockerStage, builder: str) -> None:
     """By either builder: a context with a Dockerfile; a file that it ignores changes nothing, another one does."""
-    _choose(stage, builder)
+    choose(stage, builder)
     stage.write("image/Dockerfile", f"FROM {images.PYTHON_39}\nCOPY word.txt /word.txt\nRUN echo built-{builder}\n")
     stage.write("image/.dockerignore", "*.log\n")
     stage.write("image/word.txt", f"one {builder}")
@@ -112,21 +81,15 @@ def test_dockerfile_is_built_once(stage: DockerStage, builder: str) -> None:
         stage.client.remove_image(f"scriptrun/environment:{record['environment']['key']}")
 
 
-@pytest.mark.parametrize("builder", ["engine", *(["buildkit"] if _BUILDKIT else [])])
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_failed_dockerfile_leaves_nothing(stage: DockerStage, builder: str) -> None:
     """By either builder: the step's own words, exit 3, and no image without a name."""
-    _choose(stage, builder)
+    choose(stage, builder)
     dockerfile = f"FROM {images.PYTHON_39}\nRUN echo {builder} > /one\nRUN echo no such thing; exit 7\n"
     record = stage.run_to_end(stage.config("print(1)", image_keys={"base_dockerfile": dockerfile}))
     assert record["exit_code"] == 3, stage.explain(record)
     assert "7" in record["failure"]["summary"]
     assert "no such thing" in stage.workspace.run(record["run_id"]).image_build_log.read_text()
-
-
-def _choose(stage: DockerStage, builder: str) -> None:
-    stage.environ["DOCKER_BUILDKIT"] = "0" if builder == "engine" else "1"
-    if builder == "buildkit":
-        stage.environ["PATH"] = f"{Path(_BUILDKIT[0]).parent}:{stage.environ['PATH']}"
 
 
 def test_image_that_is_nowhere(stage: DockerStage) -> None:
@@ -136,10 +99,10 @@ def test_image_that_is_nowhere(stage: DockerStage) -> None:
     assert "registry.invalid/none:1 is not on this machine and cannot be pulled" in record["failure"]["summary"]
 
 
-@pytest.mark.parametrize("builder", ["engine", *(["buildkit"] if _BUILDKIT else []), "packages"])
+@pytest.mark.parametrize("builder", [*BUILDERS, "packages"])
 def test_canceled_build_leaves_nothing(stage: DockerStage, wheels: Path, builder: str) -> None:
     """While a silent step of a build runs: Canceled at once, and neither a container nor an image is left."""
-    _choose(stage, "engine" if builder == "packages" else builder)
+    choose(stage, "engine" if builder == "packages" else builder)
     dockerfile, keys, word = f"FROM {images.PYTHON_39}\n", {}, "ready to sleep"
     if builder == "packages":
         # The installation itself sleeps.

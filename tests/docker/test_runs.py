@@ -119,6 +119,14 @@ def test_entrypoint_that_runs_nothing_is_named(stage: DockerStage) -> None:
     assert "--entrypoint" in record["failure"]["first"]["hint"]
 
 
+def test_gpu_that_is_not_there_is_said(stage: DockerStage) -> None:
+    """GPUs are asked of the engine, which knows no driver for them here: exit 3, in its own words."""
+    record = stage.run_to_end(stage.config("print(1)", runtime={"arguments": ["--gpus", "all"]}))
+    assert record["exit_code"] == 3, stage.explain(record)
+    assert "could not select device driver" in record["failure"]["summary"]
+    assert "[[gpu]]" in record["failure"]["summary"]
+
+
 def _flood(stage: DockerStage, megabytes: int) -> None:
     script = f"""
 import os, random
