@@ -18,6 +18,7 @@ from sidecar.contract.orders import NodePlan
 # Finds a Python for the sidecar in the image; what it prints goes to a file on the mount, since the image may have an
 # ENTRYPOINT that prints as well. The exit code tells "no Python" from whatever else may end a container.
 NO_PYTHON = 86
+_SHELL = "/bin/sh"
 _FIND_PYTHON = """exec 2>>"$1"
 for python in python3 python python3.13 python3.12 python3.11 python3.10 python3.9 /opt/conda/bin/python3 \
 /opt/miniconda/bin/python3 /usr/local/bin/python3 /usr/bin/python3; do
@@ -82,12 +83,12 @@ def sidecar_container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling) -> d
 def _container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling, role: Role) -> dict[str, Any]:
     part = "keeper" if role is Role.JOB else "attendant"
     find = _FIND_PYTHON.replace("{no_python}", str(NO_PYTHON))
-    command = ["/bin/sh", "-c", find, "sh", str(node.container_words), part, plan.run_id, "--node", plan.node_id]
+    words = ["-c", find, "sh", str(node.container_words), part, plan.run_id, "--node", plan.node_id]
     entrypoint = _entrypoint(dwelling, role)
     return {
         "Image": dwelling.image.id,
         "Entrypoint": entrypoint,
-        "Cmd": command,
+        "Cmd": words if entrypoint == [_SHELL] else [_SHELL, *words],
         "User": dwelling.user,
         "WorkingDir": plan.bundle,
         # Of the job's own variables none: anybody who may ask the engine reads these.
@@ -108,7 +109,7 @@ def _container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling, role: Role)
 def _entrypoint(dwelling: Dwelling, role: Role) -> Sequence[str] | None:
     """None: the image's own. The sidecar container needs nothing that an image's start may set up."""
     if role is Role.SIDECAR or dwelling.options.entrypoint == "":
-        return []
+        return [_SHELL]  # Not an empty one, by which Podman means the image's own.
     return None if dwelling.options.entrypoint is None else [dwelling.options.entrypoint]
 
 
