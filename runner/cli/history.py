@@ -40,16 +40,32 @@ def command() -> None:
     metavar="STATUS",
     help="Only runs of this status; may be given several times.",
 )
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the N newest.")
-def list_command(output: str, query: str | None, statuses: tuple[str, ...], last: int | None) -> None:
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the N newest, or with --by the N first.")
+@click.option("--by", "metric", metavar="METRIC", help="Only runs with this metric, the greatest last value first.")
+@click.option("--lowest-first", is_flag=True, help="With --by: the lowest last value first.")
+def list_command(
+    output: str,
+    query: str | None,
+    statuses: tuple[str, ...],
+    last: int | None,
+    metric: str | None,
+    *,
+    lowest_first: bool,
+) -> None:
     """List the runs, newest first, with what they logged.
 
     A table shows six digits of a number and the ends of a long series; JSON has all.
     """
-    from runner.store.history_index import list_runs
+    from runner.store.history_index import list_by_metric, list_runs
 
     workspace = workspace_here()
-    listing = list_runs(workspace, statuses=[_STATUSES[status] for status in statuses], limit=last)
+    if lowest_first and metric is None:
+        raise UsageError("--lowest-first needs a metric to order the runs by", hint="runner history list --by METRIC")
+    wanted = [_STATUSES[status] for status in statuses]
+    if metric is None:
+        listing = list_runs(workspace, statuses=wanted, limit=last)
+    else:
+        listing = list_by_metric(workspace, metric, statuses=wanted, limit=last, is_lowest_first=lowest_first)
     for run_id in listing.unreadable:
         click.echo(f"runner: the record of {run_id} cannot be read; it is left out", err=True)
     if query is None and output == "json":

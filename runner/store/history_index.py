@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runner.errors import RunnerError
 from runner.history.history_row import list_row, read_metric_columns
@@ -25,6 +26,13 @@ from sidecar.contract.layout import RunLayout, WorkspaceLayout
 
 _FINAL = frozenset(status.value for status in TERMINAL)
 
+# Which runs have a metric, by its last value.
+_BY_METRIC = """
+SELECT row FROM metric_summaries JOIN runs USING (run_id)
+WHERE name = :metric AND last BETWEEN :least AND :greatest
+    AND (:statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses)))
+ORDER BY last {direction}, run_id LIMIT :limit
+"""
 _NEWEST = """
 SELECT row FROM runs
 WHERE :statuses = '[]' OR status IN (SELECT value FROM json_each(:statuses))
@@ -56,6 +64,52 @@ def list_runs(workspace: WorkspaceLayout, *, statuses: Collection[str] = (), lim
         wanted = json.dumps(sorted(statuses))
         found = database.execute(_NEWEST, {"statuses": wanted, "limit": -1 if limit is None else limit})
         return RunListing(rows=tuple(row for (row,) in found), unreadable=unreadable)
+
+
+def list_by_metric(
+    workspace: WorkspaceLayout,
+    metric: str,
+    *,
+    least: float = -math.inf,
+    greatest: float = math.inf,
+    statuses: Collection[str] = (),
+    limit: int | None = None,
+    is_lowest_first: bool = False,
+) -> RunListing:
+    """The runs that have a number as `metric`, the greatest last value first, or the lowest.
+
+    `least` and `greatest` narrow them.
+    """
+    with _refreshed(workspace) as (database, unreadable):
+        return RunListing(
+            rows=query_by_metric(
+                database,
+                metric,
+                least=least,
+                greatest=greatest,
+                statuses=statuses,
+                limit=-1 if limit is None else limit,
+                is_lowest_first=is_lowest_first,
+            ),
+            unreadable=unreadable,
+        )
+
+
+def query_by_metric(
+    database: sqlite3.Connection,
+    metric: str,
+    *,
+    least: float,
+    greatest: float,
+    statuses: Collection[str],
+    limit: int,
+    is_lowest_first: bool = False,
+) -> tuple[str, ...]:
+    """The rows of those runs, as JSON text; a limit below 0 is none."""
+    wanted = {"metric": metric, "least": least, "greatest": greatest, "limit": limit}
+    statement = _BY_METRIC.format(direction="ASC" if is_lowest_first else "DESC")
+    found = database.execute(statement, {**wanted, "statuses": json.dumps(sorted(statuses))})
+    return tuple(row for (row,) in found)
 
 
 def reindex(workspace: WorkspaceLayout) -> RunListing:
@@ -97,13 +151,16 @@ def _refresh(database: sqlite3.Connection, workspace: WorkspaceLayout) -> tuple[
     current = _signatures(workspace)
     changed = [run_id for run_id, signature in current.items() if not _is_fresh(workspace, run_id, signature, known)]
     gone = [(run_id,) for run_id in known if run_id not in current]
-    rows, unreadable = _read_rows(workspace, {run_id: current[run_id] for run_id in changed})
+    rows, summaries, unreadable = _read_rows(workspace, {run_id: current[run_id] for run_id in changed})
     gone += [(run_id,) for run_id in unreadable if run_id in known]
     if rows or gone:
         with index_file.transaction(database):
             for table, key in (("runs", "run_id"), ("metric_files", "job_id"), ("metric_points", "job_id")):
                 database.executemany(f"DELETE FROM {table} WHERE {key} = ?", gone)  # noqa: S608 - names of ours
+            stale = [*gone, *((row[0],) for row in rows)]
+            database.executemany("DELETE FROM metric_summaries WHERE run_id = ?", stale)
             database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR REPLACE INTO metric_summaries VALUES (?, ?, ?, ?, ?, ?)", summaries)
     return tuple(unreadable)
 
 
@@ -130,10 +187,14 @@ def _is_fresh(
 
 
 _Row = tuple[str, str, str, int, int, int, str]
+_Summary = tuple[str, str, float, float, float, int]
 
 
-def _read_rows(workspace: WorkspaceLayout, wanted: dict[str, _Signature]) -> tuple[list[_Row], list[str]]:
+def _read_rows(
+    workspace: WorkspaceLayout, wanted: dict[str, _Signature]
+) -> tuple[list[_Row], list[_Summary], list[str]]:
     rows: list[_Row] = []
+    summaries: list[_Summary] = []
     unreadable: list[str] = []
     for run_id, signature in wanted.items():
         layout = workspace.run(run_id)
@@ -142,6 +203,17 @@ def _read_rows(workspace: WorkspaceLayout, wanted: dict[str, _Signature]) -> tup
         except RunnerError:
             unreadable.append(run_id)
             continue
-        row = json.dumps(list_row(record, read_metric_columns(layout, record)), ensure_ascii=True)
+        columns = read_metric_columns(layout, record)
+        summaries += _summaries(run_id, columns)
+        row = json.dumps(list_row(record, columns), ensure_ascii=True)
         rows.append((run_id, record.start_time_utc or record.created_utc, record.status.value, *signature, row))
-    return rows, sorted(unreadable)
+    return rows, summaries, sorted(unreadable)
+
+
+def _summaries(run_id: str, columns: Mapping[str, Any]) -> Iterator[_Summary]:
+    """One for every metric that has a number; NaN is none."""
+    for name, column in columns.items():
+        values = column if isinstance(column, list) else [column]
+        numbers = [float(value) for value in values if type(value) in (int, float)]
+        if numbers:
+            yield name, run_id, numbers[-1], min(numbers), max(numbers), len(numbers)

@@ -15,13 +15,14 @@ from sidecar.contract.layout import WorkspaceLayout
 IN_MEMORY = ":memory:"
 # "runh"; tells our file from a stranger's. The version changes with the tables or with the shape of a row.
 _APPLICATION_ID = 0x72756E68
-_VERSION = 2
+_VERSION = 3
 
 # Too short: two lists at once make one rebuild in memory; too long: a stuck process holds up a command.
 _BUSY_TIMEOUT_S = 5.0
 
 # `metric_points` holds what one process logged under one name between two offsets of its file: `times`, `steps` and
 # `numbers` are little-endian arrays of 64 bits, `encoding` says how (runner/store/metrics_index.py).
+# `metric_summaries` has the numbers of one metric of one run in short, to find runs by.
 _TABLES = """
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, sorted_by TEXT NOT NULL, status TEXT NOT NULL,
@@ -37,7 +38,13 @@ CREATE TABLE metric_points (
     start INTEGER NOT NULL, count INTEGER NOT NULL, encoding TEXT NOT NULL,
     times BLOB NOT NULL, steps BLOB, numbers BLOB NOT NULL
 );
-CREATE INDEX metric_points_of_run ON metric_points (job_id, run_id, name)
+CREATE INDEX metric_points_of_run ON metric_points (job_id, run_id, name);
+CREATE TABLE metric_summaries (
+    name TEXT NOT NULL, run_id TEXT NOT NULL, last REAL NOT NULL, least REAL NOT NULL, greatest REAL NOT NULL,
+    count INTEGER NOT NULL, PRIMARY KEY (name, run_id)
+) WITHOUT ROWID;
+CREATE INDEX metric_summaries_by_run ON metric_summaries (run_id);
+CREATE INDEX metric_summaries_by_last ON metric_summaries (name, last)
 """
 
 

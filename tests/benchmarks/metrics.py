@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import time
 from pathlib import Path
 
-from runner.store import index_file, metrics_index
+from runner.store import history_index, index_file, metrics_index
 from sidecar.contract import settings
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
 from tests.benchmarks.report import ROOT, Row, Section
@@ -23,7 +24,10 @@ _IMPORT_LIMIT_MS = 50.0
 _ALL_LIMIT_S = 0.6
 _ONE_LIMIT_MS = 20.0
 _INTAKE_LIMIT_S = 5.0
+_REBUILD_LIMIT_S = 15.0
+_BY_METRIC_LIMIT_MS = 20.0
 _NAMES, _POINTS = 100, 10_000
+_RUNS, _RUN_METRICS = 10_000, 10
 _RUN_ID = "bench_1700000000_0123abcd"
 _SITE = ROOT / "sidecar" / "injob" / "site"
 
@@ -61,6 +65,7 @@ def measure(stage: Stage) -> Section:
     section.add(Row(what="run.log", values=found, unit="us", limit=_LOG_LIMIT_US))
     _measure_peers(stage, section, ours)
     _measure_reading(stage, section)
+    _measure_search(stage, section)
     return section
 
 
@@ -148,6 +153,44 @@ def _measure_reading(stage: Stage, section: Section) -> None:
     section.add(Row(what="read one of them", values=one, unit="ms", limit=_ONE_LIMIT_MS))
     index_file.remove(workspace)
     shutil.rmtree(workspace.root)
+
+
+def _measure_search(stage: Stage, section: Section) -> None:
+    """Many runs of few metrics: the index from the folders, and runs by a metric out of it."""
+    count = stage.size(_RUNS, small=100)
+    workspace = WorkspaceLayout(stage.scratch / "runs-by-metric")
+    for number in range(count):
+        _write_run(workspace, number)
+    begin = time.perf_counter()
+    history_index.reindex(workspace)
+    took = time.perf_counter() - begin
+    section.add(
+        Row(what=f"index of {count:,} runs, {_RUN_METRICS} metrics each", values=[took], limit=_REBUILD_LIMIT_S)
+    )
+    found = []
+    with contextlib.closing(index_file.connect(str(workspace.history))) as database:
+        for _ in range(stage.count(9)):
+            begin = time.perf_counter()
+            rows = history_index.query_by_metric(
+                database, "metric_3", least=0.5, greatest=1.0, statuses=["Completed"], limit=100
+            )
+            found.append((time.perf_counter() - begin) * 1e3)
+    if len(rows) != min(100, count // 2):
+        raise OSError(f"{len(rows)} runs were found")
+    section.add(Row(what="the 100 best of them by a metric", values=found, unit="ms", limit=_BY_METRIC_LIMIT_MS))
+    shutil.rmtree(workspace.root)
+
+
+def _write_run(workspace: WorkspaceLayout, number: int) -> None:
+    """Straight into the files: a record waits for the disk, which is no part of what is measured."""
+    layout = workspace.run(f"sweep_{1_790_000_000 + number}_{number:08x}")
+    layout.metrics.mkdir(parents=True)
+    record = {"run_id": layout.root.name, "experiment_name": "sweep", "status": "Completed"}
+    record["created_utc"] = "2026-11-21T12:00:00.000000+00:00"
+    layout.record.write_text(json.dumps(record))
+    head = {"w": f"{number:032x}", "step": None, "kind": "scalar", "value": number % 100 / 100}
+    lines = [json.dumps({**head, "n": n, "t": n, "name": f"metric_{n}"}) for n in range(_RUN_METRICS)]
+    layout.process_metrics("main").write_text("\n".join(lines) + "\n")
 
 
 def _write(path: Path, points: int) -> None:

@@ -113,6 +113,18 @@ def test_history_list(workspace: WorkspaceLayout, failed: RunFolder) -> None:
     assert json.loads(answer(workspace, "history", "list", "-o", "json", "--last", "1"))[0]["run_id"] == other.run_id
 
 
+def test_history_list_by_a_metric(workspace: WorkspaceLayout, failed: RunFolder) -> None:
+    """Only runs that have the metric, the best first."""
+    other = new_run(workspace, number=9)
+    other.metric("loss", 7, n=0)
+    other.record()
+    new_run(workspace, number=8).record()
+    rows = json.loads(answer(workspace, "history", "list", "--by", "loss", "-o", "json"))
+    assert [row["run_id"] for row in rows] == [other.run_id, failed.run_id]
+    lowest = json.loads(answer(workspace, "history", "list", "--by", "loss", "--lowest-first", "-o", "json"))
+    assert lowest == rows[::-1]
+
+
 def test_history_query(workspace: WorkspaceLayout, failed: RunFolder) -> None:
     """JMESPath picks from the rows; a wrong query is wrong usage."""
     assert answer(workspace, "history", "list", "--query", "[].run_id", "-o", "json") == f'[\n  "{failed.run_id}"\n]\n'

@@ -7,11 +7,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner.history.status import RunStatus
-from runner.store.history_index import list_runs, reindex
+from runner.store.history_index import list_by_metric, list_runs, reindex
 from sidecar.contract.layout import WorkspaceLayout
 from tests.doubles.run_folders import command_line, many_runs, new_run
 
@@ -38,6 +39,24 @@ def test_row_has_the_keys_of_the_workbench(workspace: WorkspaceLayout) -> None:
     row = json.loads(list_runs(workspace).rows[0])
     assert list(row) == ["accuracy", "duration", "run_id", "script_name", "start_time_utc", "status"]
     assert (row["accuracy"], row["duration"], row["status"]) == (0.2, "0:00:05.000000", "Completed")
+
+
+def test_runs_are_found_by_a_metric(workspace: WorkspaceLayout) -> None:
+    """The greatest last value first; without the metric, or with another status, a run is left out."""
+    run = new_run(workspace, number=3)
+    run.metric("accuracy", 0.9, n=0)
+    run.metric("accuracy", 0.15, n=1, second=1)
+    run.record(RunStatus.FAILED)
+    new_run(workspace, number=4).record()
+
+    def found(**narrowed: Any) -> list[str]:
+        return [json.loads(row)["run_id"][-1] for row in list_by_metric(workspace, "accuracy", **narrowed).rows]
+
+    assert found() == ["2", "3", "1", "0"] and found(limit=1) == ["2"]
+    assert found(least=0.12) == ["2", "3"] and found(greatest=0.12, statuses=["Completed"]) == ["1", "0"]
+    run.metric("accuracy", 0.95, n=2, second=2)
+    run.record(RunStatus.COMPLETED)
+    assert found()[0] == "3"
 
 
 def test_newest_start_comes_first(workspace: WorkspaceLayout) -> None:
