@@ -201,7 +201,7 @@ def run_controller(workspace: WorkspaceLayout, run_id: str, *, has_secrets: bool
     `has_secrets`: what logins need is read from standard input first.
     """
     run = workspace.run(run_id)
-    secrets = _read_secrets() if has_secrets else None
+    secrets = read_secrets() if has_secrets else None
     alone = lock.hold_folder(run.root)
     if alone is None:
         return False
@@ -302,7 +302,8 @@ def _is_removed(run: RunLayout) -> bool:
     return False
 
 
-def _read_secrets() -> Secrets:
+def read_secrets() -> Secrets:
+    """What logins need, as `start_controller` hands it to a controller: from standard input."""
     from runner.transports.ssh.handing import read_secrets
 
     return read_secrets(sys.stdin.buffer)

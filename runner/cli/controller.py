@@ -14,6 +14,14 @@ import click
 def command(run_id: str, *, has_secrets: bool) -> None:
     """Take a run to its end. Started in the background by submit and attach."""
     from runner import wiring
+    from runner.history.run_kind import SWEEP_KEY
+    from runner.history.run_record import read_record
     from runner.store.workspace import find_workspace
 
-    wiring.run_controller(find_workspace(os.environ, Path.cwd()), run_id, has_secrets=has_secrets)
+    workspace = find_workspace(os.environ, Path.cwd())
+    if SWEEP_KEY in read_record(workspace.run(run_id)).extra:
+        from runner.sweeps.leader import lead
+
+        lead(workspace, run_id, has_secrets=has_secrets)
+    else:
+        wiring.run_controller(workspace, run_id, has_secrets=has_secrets)

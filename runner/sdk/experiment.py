@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError, UsageError
-from runner.history.run_kind import kind_of
+from runner.history.run_kind import SWEEP, kind_of
 from runner.sdk.exceptions import UserErrorException
 from runner.sdk.run import Run
 from runner.sdk.run_state import as_tags
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from runner.sdk.workspace import Workspace
 
 _NOTES = "experiments"
+
+
+class ViewType:
+    """Which experiments a list shows."""
+
+    ActiveOnly = "ActiveOnly"
+    ArchivedOnly = "ArchivedOnly"
+    All = "All"
 
 
 class Experiment:
@@ -177,6 +185,10 @@ class Experiment:
 
     def run_of(self, record: RunRecord) -> Run:
         """The run of a record, as an object of the class for its kind."""
+        if kind_of(record) == SWEEP:
+            from runner.sdk.hyperdrive.run import HyperDriveRun
+
+            return HyperDriveRun(self, record.run_id)
         return Run(self, record.run_id)
 
     # The experiment itself

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.history.run_record import RunRecord
     from runner.sdk.experiment import Experiment
     from runner.spec.compute import ComputeTarget
+    from runner.spec.request import RunRequest
 
 
 def hand_over(
@@ -26,7 +27,7 @@ def hand_over(
         if to_sweep is not None:
             record: RunRecord = to_sweep(experiment, tags=tags, run_id=run_id)
             return record
-        return _submit(experiment, _as_script_run(config), tags, run_id, parent_run_id)
+        return _submit(experiment, as_script_run(config), tags, run_id, parent_run_id)
     except AzureMLException:
         raise
     except SnapshotError as error:
@@ -37,7 +38,7 @@ def hand_over(
         raise UserErrorException(str(error), error) from error
 
 
-def _as_script_run(config: Any) -> ScriptRunConfig:
+def as_script_run(config: Any) -> ScriptRunConfig:
     """v1's older estimators and a RunConfiguration's like give a ScriptRunConfig of their own."""
     found = config.to_script_run_config() if hasattr(config, "to_script_run_config") else config
     if not isinstance(found, ScriptRunConfig):
@@ -55,21 +56,27 @@ def _submit(
     parent_run_id: str | None,
 ) -> RunRecord:
     from runner.sdk.compute.remote import secrets_for
-    from runner.sdk.data.job_data import JobData
-    from runner.sdk.handover import to_request
-    from runner.spec.compute import LocalTarget
     from runner.submission import submit
 
     workspace = experiment.workspace.layout
-
-    def data_for(target: ComputeTarget) -> JobData:
-        is_here = isinstance(target, LocalTarget)
-        return JobData(experiment.workspace, run_id, target=target.name, is_here=is_here)
-
-    request = to_request(config, experiment_name=experiment.name, workspace=workspace, data=data_for)
+    request = request_for(experiment, config, run_id)
     secrets = secrets_for(str(workspace.root.absolute()), request.compute_target.name)
 
     def describe(record: RunRecord) -> RunRecord:
         return dataclasses.replace(record, parent_run_id=parent_run_id)
 
     return submit(request, workspace, environ=os.environ, tags=tags, run_id=run_id, secrets=secrets, describe=describe)
+
+
+def request_for(experiment: Experiment, config: Any, run_id: str) -> RunRequest:
+    """The request of a run of `config`, data put in their places. Raises as Experiment.submit does."""
+    from runner.sdk.data.job_data import JobData
+    from runner.sdk.handover import to_request
+    from runner.spec.compute import LocalTarget
+
+    def data_for(target: ComputeTarget) -> JobData:
+        is_here = isinstance(target, LocalTarget)
+        return JobData(experiment.workspace, run_id, target=target.name, is_here=is_here)
+
+    chosen, workspace = as_script_run(config), experiment.workspace.layout
+    return to_request(chosen, experiment_name=experiment.name, workspace=workspace, data=data_for)

@@ -22,8 +22,9 @@ from sidecar.contract.node_layout import NodeLayout as NodeLayout
 from sidecar.contract.stores import MirrorLayout
 
 AZUREML_LOGS = "azureml-logs"
-# How the names of the numbered logs begin that hold the user's own output, and the build that it may wait for.
-USER_OUTPUT_PREFIXES = ("20_", "70_driver")
+# How the names of the logs begin that hold the user's own output, and the build that it may wait for; of a sweep what
+# it did.
+USER_OUTPUT_PREFIXES = ("20_", "70_driver", "hyperdrive")
 SYSTEM_LOGS = "logs/azureml"
 USER_LOGS = "logs"
 OUTPUTS = "outputs"
