@@ -24,6 +24,7 @@ from runner.history.job_records import read_blocks, record_files
 from runner.history.record_update import update_record
 from runner.history.run_record import RunRecord, iso_utc, read_record, with_status, write_record
 from runner.history.status import RunStatus
+from runner.store.model_requests import register_asked
 from sidecar.contract import publish
 from sidecar.contract.layout import WorkspaceLayout, is_experiment_name
 
@@ -78,6 +79,7 @@ class Bookkeeper:
         self.stop()
         self.look()
         self._end_children(status)
+        self._register_models()
         self._warn_of_loss()
 
     def index(self) -> None:
@@ -220,6 +222,15 @@ class Bookkeeper:
         for layout in descendants(self._workspace, self._run_id):
             _link_files(self._run.child(layout.root.name).root, layout.root)
             update_record(layout, partial(_ended, status=status, at=at, error=None))
+
+    def _register_models(self) -> None:
+        """Registers what the job and its child runs asked for, each once; what is not there is told in a warning."""
+        for layout in (self._run, *descendants(self._workspace, self._run_id)):
+            record = read_record(layout)
+            for number, asked in enumerate(record.extra.get(MODELS, ())):
+                problem = register_asked(self._workspace, record, number, asked)
+                if problem is not None:
+                    update_record(self._run, partial(_warned, warning=problem))
 
     def _warn_of_loss(self) -> None:
         processes = {name for _, name in record_files(self._run) if self._run.process_loss(name).exists()}

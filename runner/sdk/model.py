@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.sdk.exceptions import ModelNotFoundException, ModelPathNotFoundException, UserErrorException
-from runner.store import assets
+from runner.store import assets, models
 from runner.store.assets import MODELS, AssetsLayout
 from sidecar.contract.layout import WorkspaceLayout
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from runner.sdk.run import Run
     from runner.sdk.workspace import Workspace
 
-_RECORD, _FILES = "model.json", "files"
 _SHOWN_NAMES = 50
 
 
@@ -59,7 +58,7 @@ class Model:
             raise UserErrorException("Either the model's name or its id must be given.")
         fitting = [
             found
-            for found in _all(workspace.layout, name)
+            for found in models.read_models(workspace.layout, name)
             if version in (None, found["version"])
             and run_id in (None, found["run_id"])
             and model_framework in (None, found["model_framework"])
@@ -97,7 +96,7 @@ class Model:
     @property
     def url(self) -> str:
         """Where its files are."""
-        return (self._folder / _FILES).as_uri()
+        return models.files_of(self.workspace.layout, self.name, self.version).as_uri()
 
     @property
     def run(self) -> Run | None:
@@ -140,7 +139,7 @@ class Model:
         names = [name] if name else assets.list_names(AssetsLayout.of(workspace.layout), MODELS)
         found = []
         for each in names:
-            records = [record for record in _all(workspace.layout, each) if _has(record["tags"], tags)]
+            records = [record for record in models.read_models(workspace.layout, each) if _has(record["tags"], tags)]
             for record in records[-1:] if latest else records:
                 found.append(Model.__new__(Model))
                 found[-1]._take(workspace, record)
@@ -152,14 +151,14 @@ class Model:
         from runner.store.workspace import find_workspace
 
         layout = _workspace.layout if _workspace is not None else find_workspace(os.environ, Path.cwd())
-        fitting = [record for record in _all(layout, model_name) if version in (None, record["version"])]
+        fitting = [record for record in models.read_models(layout, model_name) if version in (None, record["version"])]
         if not fitting:
             raise _not_found(layout, model_name, version)
-        return str(_content(layout, fitting[-1]))
+        return str(models.content_of(layout, fitting[-1]))
 
     def download(self, target_dir: str = ".", exist_ok: bool = False, exists_ok: bool | None = None) -> str:
         """Copies the model below `target_dir`; returns where it is. Raises UserErrorException where it is there."""
-        source = _content(self.workspace.layout, self._record)
+        source = models.content_of(self.workspace.layout, self._record)
         target = Path(target_dir) / source.name
         if target.exists() and not (exist_ok or exists_ok):
             raise UserErrorException(f"{target} exists; exist_ok=True replaces it.")
@@ -172,7 +171,7 @@ class Model:
 
     def add_tags(self, tags: Mapping[str, Any]) -> None:
         """Sets some tags and keeps the others."""
-        self._change({"tags": {**self.tags, **_texts(tags)}})
+        self._change({"tags": {**self.tags, **models.texts(tags)}})
 
     def remove_tags(self, tags: Any) -> None:
         """Removes the tags with these names."""
@@ -181,16 +180,16 @@ class Model:
 
     def add_properties(self, properties: Mapping[str, Any]) -> None:
         """Adds properties; those that are there stay."""
-        self._change({"properties": {**_texts(properties), **self.properties}})
+        self._change({"properties": {**models.texts(properties), **self.properties}})
 
     def update(self, tags: Mapping[str, Any] | None = None, description: str | None = None, **_others: Any) -> None:
         """Replaces the tags, the description, or both."""
-        changes: dict[str, Any] = {} if tags is None else {"tags": _texts(tags)}
+        changes: dict[str, Any] = {} if tags is None else {"tags": models.texts(tags)}
         self._change({**changes, **({} if description is None else {"description": description})})
 
     def _change(self, changes: dict[str, Any]) -> None:
-        record = {**assets.read_json(self._folder / _RECORD), **changes}
-        assets.write_json(self._folder / _RECORD, record)
+        record = {**assets.read_json(self._folder / models.RECORD), **changes}
+        assets.write_json(self._folder / models.RECORD, record)
         self._take(self.workspace, {**record, "version": self.version})
 
     def delete(self) -> None:
@@ -225,7 +224,8 @@ def register_from_run(
     experiment: Experiment, run_id: str, name: str, *, model_path: str, about: Mapping[str, Any]
 ) -> Model:
     """Keeps the run's file or folder `model_path` as the next version. Raises ModelPathNotFoundException."""
-    from runner.sdk.run_files import list_file_names, place_of
+    from runner.history.file_names import place_of
+    from runner.sdk.run_files import list_file_names
 
     layout = experiment.workspace.layout.run(run_id)
     path = os.path.normpath(model_path)
@@ -240,45 +240,12 @@ def register_from_run(
 
 
 def _register(workspace: Workspace, name: str, source: Path, about: Mapping[str, Any]) -> Model:
-    import getpass
-
     from runner.store.workspace import create
 
     create(workspace.layout)
-    content = source.resolve().name
-    record: dict[str, Any] = {
-        "name": name,
-        "content": content,
-        "description": about.get("description"),
-        "tags": _texts(about.get("tags")),
-        "properties": _texts(about.get("properties")),
-        "run_id": about.get("run_id"),
-        "experiment_name": about.get("experiment_name"),
-        "model_framework": None if about.get("model_framework") is None else str(about["model_framework"]),
-        "model_framework_version": about.get("model_framework_version"),
-        "created_time": datetime.now(timezone.utc).isoformat(timespec="microseconds"),
-        "created_by": getpass.getuser(),
-    }
-
-    def fill(folder: Path) -> None:
-        target = folder / _FILES / content
-        target.parent.mkdir()
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copyfile(source, target)
-        assets.write_json(folder / _RECORD, record)
-
-    layout = AssetsLayout.of(workspace.layout)
-    version = assets.add_version(layout, MODELS, name, fill)
     model = Model.__new__(Model)
-    model._take(workspace, {**record, "version": version})
+    model._take(workspace, models.add_model(workspace.layout, name, source, about))
     return model
-
-
-def _content(workspace: WorkspaceLayout, record: Mapping[str, Any]) -> Path:
-    folder = AssetsLayout.of(workspace).version(MODELS, record["name"], record["version"])
-    return folder / _FILES / str(record["content"])
 
 
 def _not_found(workspace: WorkspaceLayout, name: str, version: int | None) -> ModelNotFoundException:
@@ -287,18 +254,6 @@ def _not_found(workspace: WorkspaceLayout, name: str, version: int | None) -> Mo
     return ModelNotFoundException(
         f"ModelNotFound: Model with name {which} not found in the workspace. Registered are: {known}."
     )
-
-
-def _all(workspace: WorkspaceLayout, name: str) -> list[dict[str, Any]]:
-    layout = AssetsLayout.of(workspace)
-    return [
-        {**assets.read_json(layout.version(MODELS, name, version) / _RECORD), "version": version}
-        for version in assets.list_versions(layout, MODELS, name)
-    ]
-
-
-def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    return {str(key): str(value) for key, value in (values or {}).items()}
 
 
 def _has(found: Mapping[str, str], wanted: Any) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from runner.history.file_names import place_of
 from runner.sdk.exceptions import UserErrorException
 from sidecar.contract.layout import ARTIFACTS, AZUREML_LOGS, OUTPUTS, SYSTEM_LOGS, USER_LOGS, RunLayout
 
@@ -17,12 +18,6 @@ def list_file_names(layout: RunLayout) -> list[str]:
     """Every regular file of the run, sorted; links and the runner's own state are left out."""
     names = [name for folder in (AZUREML_LOGS, USER_LOGS, OUTPUTS) for name in _walk(layout.root, folder)]
     return sorted(names + [name[len(ARTIFACTS) + 1 :] for name in _walk(layout.root, ARTIFACTS)])
-
-
-def place_of(layout: RunLayout, name: str) -> Path:
-    """Where the file or folder called `name` lies: what was uploaded under another name than these lies aside."""
-    plain = layout.root / name
-    return plain if name.split("/")[0] in (AZUREML_LOGS, USER_LOGS, OUTPUTS) else layout.root / ARTIFACTS / name
 
 
 def list_log_names(layout: RunLayout) -> list[str]:
