@@ -39,6 +39,7 @@ ENTRIES = {
     "compute": Entry("runner.cli.compute:command", "Attach, trust and look after machines."),
     "environment": Entry("runner.cli.environment:command", "List, build and clear images and environments."),
     "doctor": Entry("runner.cli.doctor:command", "Say what this machine has, and what it lacks."),
+    "azureml": Entry("runner.cli.azureml:command", "Make `import azureml.core` work in this Python."),
     "init": Entry("runner.cli.init:command", "Make a workspace in this folder."),
     "mirror": Entry("runner.cli.mirror:command", "Copy a run to an MLflow server.", is_hidden=True),
     "controller": Entry("runner.cli.controller:command", "Lead one run (started by submit).", is_hidden=True),

@@ -263,6 +263,11 @@ class Run(RunLogging, RunModels, RunChildren, RunState):
         return self._layout
 
 
+def get_run(experiment: Experiment, run_id: str, *_: Any, **__: Any) -> Run:
+    """v1's older word for a run of an experiment by its id."""
+    return experiment.run_of(experiment.record_of(run_id))
+
+
 def _error_text(record: RunRecord) -> str:
     from runner.sdk.run_details import error_of
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.conftest import RUN_ID, SITE
+from tests.conformance.v1_symbols import WALK, symbols
 
 # (how the table writes it, how a script reaches it) of 7.2 with its long tail; `run` is the job's.
 WORK = """
@@ -187,6 +188,16 @@ def test_name_says_why_it_does_not(name: str, expression: str, told: dict[str, t
     last = name.removesuffix("()").rpartition(".")[2]
     assert kind in ("NotProvidedError", "AttributeError")
     assert " is not provided inside a job: " in message and (last in message or "the model m" in message)
+
+
+def test_the_table_of_uses_in_a_job(tmp_path: Any) -> None:
+    """Every symbol that v1's notebooks use can be imported in a job; what it cannot be used for there it says."""
+    rows = symbols()
+    head = "from azureml.core import Run\nrun = Run.get_context()\n"
+    told = json.loads(as_job(head + WALK, tmp_path, "\n".join(row.expression for row in rows)))
+    for row in rows:
+        kind, message = told[row.expression]
+        assert kind == "works" or " is not provided inside a job: " in message, f"{row.name}: {kind}: {message}"
 
 
 IMPORTS = """

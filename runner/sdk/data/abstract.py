@@ -6,7 +6,8 @@ import copy
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.sdk.data import places
@@ -127,6 +128,21 @@ def read_registered(workspace: Workspace, name: str, version: Any) -> AbstractDa
         known = ", ".join(assets.list_names(layout, DATASETS)) or "none"
         raise UserErrorException(f"Cannot find dataset {name} (version {version}) in the workspace; it has: {known}.")
     return from_record(assets.read_json(layout.version(DATASETS, name, int(wanted)) / _RECORD), int(wanted))
+
+
+def written_once(key: str, name: str, write: Callable[[str], None]) -> str:
+    """The path of a file that `write(path)` makes, once for the workspace; it shows whole or not at all."""
+    place = _assets().downloads / key
+    if not place.is_dir():
+        unfinished = place.with_name(f".new-{key}-{os.getpid()}")
+        unfinished.mkdir(parents=True, mode=0o700)
+        try:
+            write(str(unfinished / name))
+            if not place.is_dir():
+                os.rename(unfinished, place)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return str(place / name)
 
 
 def _assets() -> AssetsLayout:
