@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Registers the groups as markers."""
     for name, (meaning, _) in groups.GROUPS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.addinivalue_line("markers", "case(name): the folder of tests/unmodified/cases that the test runs")
     for name, meaning in groups.LONG.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[_SKIPPED] = {}

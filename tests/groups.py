@@ -85,6 +85,15 @@ def _network() -> str | None:
     return None if done.returncode == 0 else "pip reaches no package index"
 
 
+def _notebook() -> str | None:
+    missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
+    return f"{' and '.join(missing)} not installed (make test installs them)" if missing else None
+
+
+def _tensorboard() -> str | None:
+    return None if importlib.util.find_spec("tensorboard") else "tensorboard is not installed (make test installs it)"
+
+
 def _mlflow() -> str | None:
     """Environments with MLflow are made by uv out of the package index."""
     beside = Path(sys.executable).with_name("uv")
@@ -109,6 +118,8 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "sshd": ("logs in to a real sshd that the test starts", _sshd),
     "mlflow": ("runs jobs and readers with a real MLflow, the oldest and the newest", _mlflow),
     "loggers": ("runs the MLflow loggers of Keras, Lightning and Hugging Face, and `mlflow server`", _loggers),
+    "notebook": ("runs a notebook in a kernel", _notebook),
+    "tensorboard": ("exports runs to a real TensorBoard", _tensorboard),
     "network": ("builds environments from the package index", _network),
 }
 # Left out of `make test`; each has a command of its own.
