@@ -6,6 +6,7 @@ What the installation needs to know is mounted and goes when it goes; an image b
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from runner.containers import labels
 from runner.containers.build_access import BuildAccess
 from runner.containers.build_log import BuildLog
+from runner.containers.engine import is_podman
 from runner.containers.recipe import Recipe
 from runner.errors import EnvironmentBuildError
 from sidecar.contract import interpreters
@@ -177,8 +179,18 @@ class Installation:
             },
         }
         self._log.say(f"Keeping the image as {labels.image_name(key)}")
-        made = self._client.commit(container, repository=labels.REPOSITORY, tag=key, conf=conf)
+        # Podman passes over `conf`, Docker would put values through its substitution of variables in `changes`.
+        changes = _instructions(conf) if is_podman(self._client) else None
+        made = self._client.commit(container, repository=labels.REPOSITORY, tag=key, conf=conf, changes=changes)
         return str(made["Id"])
+
+
+def _instructions(conf: Mapping[str, Any]) -> list[str]:
+    """`conf` as lines of a Dockerfile. What is unset stays as the image has it, or root's and `/`."""
+    lines = [f"ENV {conf['Env'][0]}"]
+    lines += [f"{name.upper()} {json.dumps(list(conf[name]))}" for name in ("Entrypoint", "Cmd")]
+    lines += [f"USER {conf['User'] or '0:0'}", f"WORKDIR {conf['WorkingDir'] or '/'}"]
+    return lines + [f"LABEL {name}={json.dumps(value)}" for name, value in conf["Labels"].items()]
 
 
 def _mount(source: str, target: str, *, read_only: bool = True) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from runner.containers import build_access
 from runner.containers.build_access import BuildAccess
 from runner.containers.build_log import BuildLog
+from runner.containers.engine import is_podman
 from runner.containers.recipe import DOCKERFILE, ignore_patterns
 from runner.errors import EnvironmentBuildError
 
@@ -28,7 +29,8 @@ _CHOICE = "DOCKER_BUILDKIT"
 _LOOK_S = 0.05
 _ASK_S = 20.0
 _CONTAINER = re.compile(r"^---> Running in ([0-9a-f]{12,64})$")
-_LAYER = re.compile(r"^---> ([0-9a-f]{12,64})$")
+# Podman writes `-->`, and fewer digits.
+_LAYER = re.compile(r"^-?--> ([0-9a-f]{11,64})$")
 _NEEDS_BUILDKIT = re.compile(r"^\s*(#\s*syntax=|RUN\s+--mount|RUN\s*<<|COPY\s*<<)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -52,10 +54,13 @@ def build(
     is_canceled: Callable[[], bool],
 ) -> None:
     """Builds and names the image. Raises EnvironmentBuildError; then no half-built image of it stays."""
-    docker = buildkit_command(environ)
+    # Podman has one builder, of its own.
+    docker = None if (is_own := is_podman(client)) else buildkit_command(environ)
     if docker is not None:
         _by_buildkit(docker, order, log, environ={**environ, "DOCKER_HOST": address}, is_canceled=is_canceled)
     else:
+        if not is_own:
+            _refuse_newer_syntax(order)
         _by_engine(client, order, log, environ=environ, is_canceled=is_canceled)
 
 
@@ -122,6 +127,15 @@ def _run(argv: list[str], environ: Mapping[str, str], log: BuildLog, is_canceled
         raise _failure(log.last_line(), log)
 
 
+def _refuse_newer_syntax(order: BuildOrder) -> None:
+    text = order.dockerfile if order.dockerfile is not None else Path(order.context or "", DOCKERFILE).read_text()
+    if _NEEDS_BUILDKIT.search(text):
+        raise EnvironmentBuildError(
+            "the Dockerfile needs BuildKit, and no docker command here can drive that",
+            hint="install docker-buildx (and unset DOCKER_BUILDKIT=0)",
+        )
+
+
 def _by_engine(
     client: APIClient,
     order: BuildOrder,
@@ -130,12 +144,6 @@ def _by_engine(
     environ: Mapping[str, str],
     is_canceled: Callable[[], bool],
 ) -> None:
-    text = order.dockerfile if order.dockerfile is not None else Path(order.context or "", DOCKERFILE).read_text()
-    if _NEEDS_BUILDKIT.search(text):
-        raise EnvironmentBuildError(
-            "the Dockerfile needs BuildKit, and no docker command here can drive that",
-            hint="install docker-buildx (and unset DOCKER_BUILDKIT=0)",
-        )
     access = build_access.read_access(environ)
     log.say(f"Building {order.image_name} by the engine's own builder")
     told = client.build(

@@ -110,6 +110,12 @@ def reason(error: Any) -> str:
     return str(getattr(error, "explanation", None) or error).strip()
 
 
+def is_podman(client: APIClient) -> bool:
+    """Whether what answers is Podman, which takes some things in another form and passes over what it does not know."""
+    parts = client.version().get("Components") or ()
+    return any("podman" in str(part.get("Name", "")).lower() for part in parts)
+
+
 def read_facts(client: APIClient) -> EngineFacts:
     """What the engine says of itself."""
     info = client.info()
