@@ -121,12 +121,13 @@ def _engine() -> APIClient | None:
 
 
 def _remove(workspace: WorkspaceLayout, client: APIClient | None, record: dict[str, Any]) -> bool:
+    from runner.containers.engine import address
     from runner.containers.image_cache import remove_image
     from runner.store.environment_cache import remove_environment
 
     try:
         if record["kind"] == "image" and client is not None:
-            remove_image(client, record)
+            remove_image(client, address(os.environ), record)
             return True
         return remove_environment(workspace, record["key"])
     except (MachineError, OSError) as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.containers import description, labels
 from runner.containers.description import Dwelling
-from runner.containers.engine import explained, reason
+from runner.containers.engine import explained
 from runner.containers.labels import Role
 from runner.errors import MachineError
 from sidecar.contract import lock, publish
@@ -211,13 +211,14 @@ class Crew:
         from docker.errors import APIError, NotFound
 
         for found in self.containers():
-            try:
-                self.client.remove_container(found["Id"], force=True, v=True)
-            except NotFound:
-                continue
-            except APIError as error:
-                if error.status_code != 409:  # 409: somebody else is removing it at this moment.
-                    raise MachineError(f"the container {found['Names'][0]} stays: {reason(error)}") from error
+            with explained(f"the container {found['Names'][0].lstrip('/')} cannot be removed", self.address):
+                try:
+                    self.client.remove_container(found["Id"], force=True, v=True)
+                except NotFound:
+                    continue
+                except APIError as error:
+                    if error.status_code != 409:  # 409: somebody else is removing it at this moment.
+                        raise
         name = labels.network_name(self._run_id)
         with explained(f"the network {name} cannot be removed", self.address):
             for network in self.client.networks(names=[name]):

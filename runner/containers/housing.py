@@ -12,7 +12,7 @@ from runner.containers import labels, sweep
 from runner.containers.build_log import BuildLog
 from runner.containers.crew import Berth, Crew
 from runner.containers.description import Dwelling
-from runner.containers.engine import EngineFacts, address, open_engine, read_facts
+from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts
 from runner.containers.images import Client, HadImage, Images
 from runner.containers.labels import Role
 from runner.containers.options import read_options
@@ -68,7 +68,8 @@ class Housing:
     def have_image(self, says: Callable[[str], None], is_canceled: Callable[[], bool]) -> HadImage:
         """The image, built or pulled where it is not there. Raises MachineError."""
         crew = self._open()
-        self._facts = read_facts(crew.client)
+        with explained("the engine does not say what it is", crew.address):
+            self._facts = read_facts(crew.client)
         says(f"Docker {self._facts.version} at {crew.address}, {self._facts.platform}")
         sweep.sweep_quietly(crew.client, crew.address, self._workspace, says)
         images = Images(crew.client, crew.address, self._workspace, self._environ)

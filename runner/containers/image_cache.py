@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.containers import labels
-from runner.containers.engine import explained, reason
-from runner.errors import MachineError
+from runner.containers.engine import explained
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -35,13 +35,9 @@ def _record(found: Mapping[str, Any], *, is_used: bool) -> dict[str, Any]:
     }
 
 
-def remove_image(client: APIClient, record: Mapping[str, Any]) -> None:
+def remove_image(client: APIClient, address: str, record: Mapping[str, Any]) -> None:
     """Removes one, with the layers that nothing else has. Raises MachineError."""
-    from docker.errors import APIError, ImageNotFound
+    from docker.errors import ImageNotFound
 
-    try:
+    with explained(f"the image {record['key'][:12]} stays", address), contextlib.suppress(ImageNotFound):
         client.remove_image(record["id"], force=True)
-    except ImageNotFound:
-        return
-    except APIError as error:
-        raise MachineError(f"the image {record['key'][:12]} stays: {reason(error)}") from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.containers import dockerfile_build
-from runner.containers.engine import address, open_engine
+from runner.containers.engine import address, explained, open_engine
 from runner.containers.image_cache import list_images
 from runner.containers.presence import check_engine
 from runner.containers.sweep import is_over
@@ -31,7 +31,8 @@ def inspect_engine(workspace: WorkspaceLayout, environ: Mapping[str, str]) -> li
         hint = "pip install 'scriptrun[docker]'"
         return [_warning("docker package", "the Python package docker is not installed", hint)]
     try:
-        return list(_findings(workspace, environ))
+        with explained("the engine cannot be asked", address(environ)):
+            return list(_findings(workspace, environ))
     except MachineError as error:
         return [_warning("docker engine", error.message, error.hint)]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from runner.sdk import DockerConfiguration, Experiment, ScriptRunConfig, Workspace
@@ -90,6 +91,22 @@ def test_paused_container_is_said_and_can_be_canceled(stage: DockerStage) -> Non
     assert stage.wait_ended(run_id)["status"] == "Canceled"
 
 
+def test_killed_agent_is_started_again(stage: DockerStage) -> None:
+    """It holds nothing: the job goes on in its container, and completes."""
+    run_id = stage.submit_and_wait(stage.config(_WAITS))
+    (agent,) = (process for process in psutil.process_iter(["cmdline"]) if _is_agent(process, run_id))
+    agent.kill()
+    (stage.workspace.node("local-0", run_id).work / "outputs/go").touch()
+    record = stage.wait_ended(run_id)
+    assert record["status"] == "Completed", stage.explain(record)
+    assert stage.workspace.run(run_id).driver_log(None).read_text() == "ready\ndone\n"
+
+
+def _is_agent(process: psutil.Process, run_id: str) -> bool:
+    words = process.info["cmdline"] or []
+    return run_id in words and "agent" in words
+
+
 def test_killed_controller_is_followed_by_another(stage: DockerStage) -> None:
     """The containers go on; the next controller finds them, and the job was started once."""
     run_id = stage.submit_and_wait(stage.config(_WAITS))
@@ -158,21 +175,22 @@ def own_engine(request: pytest.FixtureRequest) -> Iterator[tuple[Engine, bool]]:
         yield engine, survives
 
 
-def test_killed_engine(own_engine: tuple[Engine, bool], tmp_path: Path, image: Callable[[str], str]) -> None:
-    """`kill -9` of the engine, and its return: with live-restore nothing happens, without it the run fails truly."""
+def test_engine_that_restarts(own_engine: tuple[Engine, bool], tmp_path: Path) -> None:
+    """Killed or told to stop, and back: with live-restore nothing happens, without it the run fails truly."""
     engine, survives = own_engine
     client = engine.client()
     stage = DockerStage(tmp_path, engine.address, client)
-    run_id = stage.submit_and_wait(stage.config(_WAITS))
-    engine.kill()
-    engine.start()
-    if survives:
-        (stage.workspace.node("local-0", run_id).work / "outputs/go").touch()
-    record = stage.wait_ended(run_id)
-    if survives:
-        assert record["status"] == "Completed", stage.explain(record)
-        assert stage.workspace.run(run_id).driver_log(None).read_text() == "ready\ndone\n"
-    else:
-        _failed(stage, record, "its container was stopped (docker stop, or the engine was restarted)")
-    stage.expect_nothing_left()
+    for end in (engine.kill, engine.stop):
+        run_id = stage.submit_and_wait(stage.config(_WAITS))
+        end()
+        engine.start()
+        if survives:
+            (stage.workspace.node("local-0", run_id).work / "outputs/go").touch()
+        record = stage.wait_ended(run_id)
+        if survives:
+            assert record["status"] == "Completed", stage.explain(record)
+            assert stage.workspace.run(run_id).driver_log(None).read_text() == "ready\ndone\n"
+        else:
+            _failed(stage, record, "its container was stopped (docker stop, or the engine was restarted)")
+        stage.expect_nothing_left()
     client.close()
