@@ -115,7 +115,8 @@ class ReadingStore(AbstractStore):  # type: ignore[misc]  # As checked, MLflow h
             for record in view.facts.models
             if not record.get("is_deleted")
         ]
-        found = SearchLoggedModelsUtils.filter_logged_models(models, filter_string, datasets)
+        about_data = (datasets,) if datasets else ()  # MLflow 3.0 cannot search by them.
+        found = SearchLoggedModelsUtils.filter_logged_models(models, filter_string, *about_data)
         found = SearchLoggedModelsUtils.sort(found, order_by)
         return PagedList(*SearchLoggedModelsUtils.paginate(found, page_token, max_results or 100))
 
