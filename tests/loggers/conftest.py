@@ -19,3 +19,10 @@ def oldest() -> Path:
 def newest() -> Path:
     """An interpreter with the newest whole MLflow and the libraries that log to it."""
     return python_of("newest")
+
+
+@pytest.fixture(params=["oldest", "newest"])
+def python(request: pytest.FixtureRequest) -> Path:
+    """The one, then the other."""
+    found: Path = request.getfixturevalue(request.param)
+    return found

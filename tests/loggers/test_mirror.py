@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
-import socket
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from sidecar.contract.layout import RunLayout
 from tests.doubles.command import Command
 from tests.doubles.mlflow_lab import clean_environment, run_script
 from tests.doubles.node_lab import wait_until
+from tests.loggers.tracking_server import TrackingServer
 
 pytestmark = [pytest.mark.loggers, pytest.mark.timeout(900)]
 
@@ -57,69 +56,19 @@ show(
 """
 
 
-class Server:
-    """`mlflow server` on a port that stays its own while it is down."""
-
-    def __init__(self, python: Path, folder: Path, *arguments: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{port}"
-        self._folder = folder
-        self._argv = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        self._argv += arguments
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Starts it, and waits until it answers."""
-        with open(self._folder / "server.log", "ab") as log:
-            environ = {**clean_environment(), "MLFLOW_DISABLE_TELEMETRY": "true"}
-            self._process = subprocess.Popen(
-                self._argv, cwd=self._folder, stdout=log, stderr=log, env=environ, start_new_session=True
-            )
-        wait_until(self._is_up, what="mlflow server", limit_s=240)
-
-    def signal(self, number: int) -> None:
-        """Sends a signal to all its processes."""
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
-
-    def stop(self) -> None:
-        """Kills it."""
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-        self._process = None
-
-    def _is_up(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.address}/health", timeout=5):
-                return True
-        except OSError:
-            return False
-
-
-@pytest.fixture(params=["oldest", "newest"])
-def python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter of the server."""
-    found: Path = request.getfixturevalue(request.param)
-    return found
-
-
 @pytest.fixture
-def server(python: Path, tmp_path: Path) -> Iterator[Server]:
+def server(python: Path, tmp_path: Path) -> Iterator[TrackingServer]:
     """A server that is still to be started; the newest over a database, the oldest over plain files, its default."""
     folder = tmp_path / "server"
     folder.mkdir()
     arguments = ("--backend-store-uri", "sqlite:///runs.db") if "newest" in python.parts else ()
-    found = Server(python, folder, *arguments)
+    found = TrackingServer(python, folder, *arguments)
     yield found
     found.stop()
 
 
 @pytest.fixture
-def command(tmp_path: Path, server: Server) -> Command:
+def command(tmp_path: Path, server: TrackingServer) -> Command:
     """The real command, and a config that names the server."""
     found = Command(tmp_path)
     found.write("train.py", SCRIPT)
@@ -133,7 +82,7 @@ def is_complete(run: RunLayout) -> bool:
     return state is not None and state.is_complete
 
 
-def check(python: Path, server: Server, run: RunLayout, folder: Path) -> None:
+def check(python: Path, server: TrackingServer, run: RunLayout, folder: Path) -> None:
     """All of the run is on the server, each value once."""
     source = f"ADDRESS, RUN = {server.address!r}, {run.root.name!r}\n{READING}"
     seen: dict[str, Any] = run_script(python, folder, source, clean_environment())
@@ -143,7 +92,9 @@ def check(python: Path, server: Server, run: RunLayout, folder: Path) -> None:
     assert (seen["names"], seen["files"]) == (["free", "loss"], ["outputs/model é.txt"])
 
 
-def test_server_that_comes_after_the_run(python: Path, server: Server, command: Command, tmp_path: Path) -> None:
+def test_server_that_comes_after_the_run(
+    python: Path, server: TrackingServer, command: Command, tmp_path: Path
+) -> None:
     """The run ends without it; once it is there, everything arrives by itself."""
     run = command.submit("train.yml", "--show-output")
     assert not is_complete(run)
@@ -153,7 +104,7 @@ def test_server_that_comes_after_the_run(python: Path, server: Server, command: 
 
 
 def test_mirror_and_server_that_die_again_and_again(
-    python: Path, server: Server, command: Command, tmp_path: Path
+    python: Path, server: TrackingServer, command: Command, tmp_path: Path
 ) -> None:
     """`kill -9` of whatever mirrors, a server that hangs, one that is killed: nothing is missed, nothing doubled."""
     server.start()

@@ -127,6 +127,18 @@ class ReadingStore(AbstractStore):  # type: ignore[misc]  # As checked, MLflow h
     def _search_datasets(self, experiment_ids: List[str]) -> List[Any]:
         return []
 
+    # What else the pages of MLflow 3 ask for, each of which would be an error of the server.
+
+    def list_scorers(self, experiment_id: str) -> List[Any]:
+        """None."""
+        return []
+
+    def search_datasets(self, *_: Any, **__: Any) -> Any:
+        """None."""
+        return PagedList([], None)
+
+    search_issues = list_label_schemas = list_review_queues = search_datasets
+
 
 def no_run(run_id: str) -> Any:
     """The exception for a run that is not there."""
