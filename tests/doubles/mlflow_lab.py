@@ -50,8 +50,15 @@ class Job:
 def run_job(python: Path, folder: Path, source: str, *, limit_s: float = 100, **more: str) -> Job:
     """Runs `source`, which ends in `show(name=value, ...)`, with the environment that a node gives a job."""
     run = RunLayout.at(str(folder / RUN_ID))
+    output = run_script(python, folder, source, {**job_environment(folder), **more}, limit_s=limit_s)
+    return Job(run=run, output=output, records=read_lines(run.process_metrics("main")))
+
+
+def job_environment(folder: Path) -> dict[str, str]:
+    """The variables that a node gives a job; its run folder, made now, lies in `folder`."""
+    run = RunLayout.at(str(folder / RUN_ID))
     run.metrics.mkdir(parents=True)
-    environ = {
+    return {
         **clean_environment(),
         settings.METRICS_FILE: str(run.process_metrics("main")),
         settings.RUN_ROOT: str(run.root),
@@ -61,10 +68,7 @@ def run_job(python: Path, folder: Path, source: str, *, limit_s: float = 100, **
         settings.MLFLOW_TRACKING_URI: f"scriptrun-job://{run.root}",
         settings.MLFLOW_DISABLE_TELEMETRY: "true",
         settings.PYTHONPATH: str(SITE),
-        **more,
     }
-    output = run_script(python, folder, source, environ, limit_s=limit_s)
-    return Job(run=run, output=output, records=read_lines(run.process_metrics("main")))
 
 
 def run_script(

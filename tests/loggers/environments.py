@@ -11,8 +11,8 @@ FOLDER = ROOT / ".venv-loggers"
 
 # PyTorch is pinned to a release whose wheel on the index computes on CPUs alone, a tenth of the others' size.
 _REQUIREMENTS = {
-    "oldest": ("mlflow==2.9.2", "setuptools<81"),
-    "newest": ("mlflow", "scikit-learn", "keras", "lightning", "transformers", "accelerate", "torch==2.13.0"),
+    "oldest": ("mlflow==2.9.2", "setuptools<81", "pytest"),
+    "newest": ("mlflow", "pytest", "scikit-learn", "keras", "lightning", "transformers", "accelerate", "torch==2.13.0"),
 }
 
 

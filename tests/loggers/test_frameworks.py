@@ -95,9 +95,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_sklearn_autolog(newest: Path, folder: Path) -> None:
+def test_sklearn_autolog(python: Path, folder: Path) -> None:
     """A search's best parameters are the job's, its candidates and the next fit child runs."""
-    job = run_job(newest, folder, SKLEARN + SHOW, limit_s=300)
+    job = run_job(python, folder, SKLEARN + SHOW, limit_s=300)
     assert job.output["status"] == "RUNNING"
     assert job.output["params"]["best_C"]
     assert "best_cv_score" in job.output["metrics"]

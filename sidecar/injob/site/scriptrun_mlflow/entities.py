@@ -150,6 +150,11 @@ def _model_metric(name: str, dataset: List[Any], series: Series, view: RunView, 
     )
 
 
+def dataset_record(entry: Any) -> Dict[str, Any]:
+    """A data set that came in, and what it was for, as `_inputs` reads it."""
+    return {"dataset": dict(entry.dataset), "tags": {tag.key: tag.value for tag in entry.tags or ()}}
+
+
 def _inputs(facts: Facts) -> Any:
     datasets = [
         DatasetInput(

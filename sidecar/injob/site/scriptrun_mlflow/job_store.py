@@ -201,7 +201,7 @@ class JobStore(LoggedModels):
     def log_inputs(self, run_id: str, datasets: Any = None, models: Any = None) -> None:
         """Data sets, and models that came in."""
         value = {
-            "datasets": [entry.to_dictionary() for entry in datasets or ()],
+            "datasets": [entities.dataset_record(entry) for entry in datasets or ()],
             "models": [model.model_id for model in models or ()],
         }
         self._journal.append("mlflow.input", self._of(run_id, value=value))
