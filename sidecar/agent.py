@@ -68,6 +68,8 @@ class Agent:
         self._offset: Optional[int] = None
         self._scanned = 0
         self._supervisor: Optional[int] = None
+        # Whether there is something for a supervisor to do.
+        self._is_needed = False
         self._start_count = 0
         self._next_start = 0.0
         self._is_leaving = False
@@ -144,7 +146,9 @@ class Agent:
         if self._has_lost():
             self._next_tick = time.monotonic() + _QUIET_S
             return
-        self._keep_supervisor()
+        self._is_needed = self._is_needed or self._has_orders()
+        if self._is_needed:
+            self._keep_supervisor()
         late, self._late_orders = self._late_orders, []
         for body in late:
             self._accept_order(body)
@@ -159,8 +163,19 @@ class Agent:
         self._next_tick = time.monotonic() + self._pause_s
         if has_news:
             self._hint.disarm()
-        elif self._pause_s >= _QUIET_S and self._indexer is not None and not self._hint.is_armed:
+        elif self._pause_s >= _QUIET_S and self._is_needed and self._indexer is not None and not self._hint.is_armed:
             self._hint.arm(self._indexer.logs)
+
+    def _has_orders(self) -> bool:
+        """Whether orders came, now or to an earlier agent.
+
+        On the submitting machine nobody waits for them: its supervisor starts while the controller thinks. Where many
+        nodes are reached at once, that one is what all wait for.
+        """
+        assert self._plan is not None, "orders follow the plan"
+        with contextlib.suppress(FileNotFoundError):
+            return not self._plan.is_remote or self._layout.events.exists() or bool(os.listdir(self._layout.orders))
+        return True
 
     def _has_lost(self) -> bool:
         """Whether what the node knew of the run is gone; then it is told, and all that still comes is the end."""
@@ -220,7 +235,6 @@ class Agent:
         if not self._layout.plan.exists():  # Else nothing is written: on a full disk it could not be.
             publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
         self._load_plan()
-        self._keep_supervisor()
         self._send(json_frame(FrameKind.ACCEPTED, {"order": "plan"}))
 
     def _load_plan(self) -> None:

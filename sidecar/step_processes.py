@@ -39,9 +39,10 @@ class StepProcesses:
         return [pid for pid, verb in self._verbs.items() if verb is Verb.RELEASE]
 
     def installers(self) -> Set[int]:
-        """What the steps have started: each ends its own, and would take their end for a failure."""
-        table = processes.read_table() if self._verbs else {}
-        return {pid for step in self._verbs for pid in processes.descendants(step, table)}
+        """What the stoppable steps have started: each ends its own, and would take their end for a failure."""
+        steps = [pid for pid, verb in self._verbs.items() if verb is not Verb.RELEASE]
+        table = processes.read_table() if steps else {}
+        return {pid for step in steps for pid in processes.descendants(step, table)}
 
     def is_running(self, verb: Verb) -> bool:
         """Whether the step runs now."""

@@ -15,6 +15,8 @@ from sidecar import processes
 
 # Once the user's processes are gone, the launcher and its helpers get this long to end by themselves.
 _HELPERS_GRACE_S = 0.5
+# Beyond the grace, for a step that removes what it has half made.
+_CLEANING_S = 10.0
 # What was killed is gone in a millisecond or two.
 _KILL_PAUSE_S = 0.03
 
@@ -63,8 +65,11 @@ class Stop:
         # A stopped process takes TERM only once it goes on.
         processes.send((pid for pid in asked if found[pid].state == "T"), signal.SIGCONT)
 
-    def advance(self, *, helpers: Set[int], spared: Iterable[int]) -> None:
-        """Takes the next step if its time has come."""
+    def advance(self, *, helpers: Set[int], spared: Iterable[int], cleaning: Iterable[int] = ()) -> None:
+        """Takes the next step if its time has come.
+
+        `spared` are not looked at; `cleaning` are waited for, and killed only a while after the others.
+        """
         if not self.is_under_way:
             return
         kept = list(spared)
@@ -73,6 +78,8 @@ class Stop:
             self.stage = Stage.DONE
         elif self.stage is Stage.KILLING or self._clock() >= self._kill_at:
             self.stage = Stage.KILLING
+            if self._clock() < self._kill_at + _CLEANING_S:
+                kept += cleaning
             self.killed_count += processes.kill_all(self._mark, supervisor=self._supervisor, spared=kept)
         elif set(found) <= helpers:
             self._kill_at = min(self._kill_at, self._clock() + _HELPERS_GRACE_S)

@@ -337,7 +337,9 @@ class Supervisor:
         if not self._stop.is_under_way:
             return
         was = self._stop.stage
-        self._stop.advance(helpers=self._watch.helper_pids, spared=self._steps.unstoppable)
+        self._stop.advance(helpers=self._watch.helper_pids, spared=self._steps.unstoppable, cleaning=self._steps.pids)
+        if self._stop.stage is stopping.Stage.KILLING:
+            processes.send(self._steps.installers(), signal.SIGKILL)
         if self._stop.stage is stopping.Stage.KILLING and was is stopping.Stage.ASKING:
             self._journal.tell(events.KILLING, count=self._stop.killed_count)
         elif self._stop.stage is stopping.Stage.DONE:

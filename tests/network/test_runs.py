@@ -153,8 +153,16 @@ def test_a_second_run_ships_nothing(stage: Stage) -> None:
 @pytest.mark.lab(hosts=2)
 def test_a_failure_on_another_host(stage: Stage) -> None:
     """One of two ranks raises: it is named with its host, the other is stopped, both logs are there."""
-    source = _RANK + "import time\nsay(b'up ' + rank.encode())\n"
-    source += "if rank == '1': raise ValueError('bad batch')\ntime.sleep(600)\n"
+    source = _RANK + (
+        "import contextlib, os, socket, time\n"
+        "say(b'up ' + rank.encode())\n"
+        "place = os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT'])\n"
+        "if rank == '0': listening = socket.create_server(('', place[1]))\n"
+        "while rank == '1':\n"  # until the other one is up
+        "    with contextlib.suppress(ConnectionRefusedError), socket.create_connection(place): break\n"
+        "if rank == '1': raise ValueError('bad batch')\n"
+        "time.sleep(600)\n"
+    )
     run = stage.submit(source, nodes=2)
     run.wait_end()
     record = checked(run, "Failed", started=2)
