@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli import sweep_status
 from runner.cli.place import output_option, run_argument, run_here
 from runner.cli.table import dump
 from runner.cli.tty import bold, complain, is_coloured, red
@@ -88,6 +89,7 @@ def describe(
     for node_id, contact in lost.items():
         yield f"           {_safe(node_id)}: {_safe(contact.sentence(node_id, now))}"
     yield f"processes  {_summary(processes)}"
+    yield from sweep_status.describe(layout, record)
     if not record.status.is_terminal and (progress := read_progress(layout)) is not None:
         yield f"progress   {progress}"
     for warning in (*record.warnings, *_troubles(layout, record)):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.cli import sweep_status
+from runner.history.run_record import read_record
 from runner.sdk import Experiment, ScriptRunConfig
 from runner.sdk.exceptions import UserErrorException
 from runner.sdk.hyperdrive import (
@@ -20,6 +22,7 @@ from runner.sdk.hyperdrive import (
     choice,
     uniform,
 )
+from runner.sdk.run_widget import RunDetails
 from sidecar.contract import lock
 
 TRIAL = """\
@@ -72,6 +75,12 @@ def test_a_grid_is_tried_and_the_best_is_found(experiment: Experiment, config: S
     assert {child.get_status() for child in run.get_children()} == {"Completed", "Failed"}
     assert run.get_hyperparameters()[best.id] == '{"--rate": 0.75}'
     assert "Scheduling job, id='" in run.get_diagnostics()
+    said = [*sweep_status.describe(run.layout, read_record(run.layout))]
+    assert said == [
+        "trials     3 of at most 3: 2 Completed, 1 Failed",
+        f"best       accuracy 0.75 of {best.id}: --rate=0.75",
+    ]
+    assert "Completed, 0.75, {&quot;--rate&quot;: 0.75}" in RunDetails(run).get_widget_html()
     assert [found.id for found in experiment.get_runs(type="hyperdrive")] == [run.id]
     parent = best.parent
     assert parent is not None and parent.id == run.id and (run.type, run.tags) == ("hyperdrive", {"a": "1"})
