@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.sdk import Experiment, Model, Workspace
+from runner.sdk import Experiment, Model, ScriptRunConfig, Workspace
 from runner.sdk.exceptions import ModelNotFoundException, ModelPathNotFoundException, UserErrorException
 
 
@@ -60,3 +60,25 @@ def test_what_is_not_there_is_said(workspace: Workspace, tmp_path: Path) -> None
         Model(workspace, "net")
     with pytest.raises(UserErrorException, match="cannot be found"):
         Model.register(workspace, str(tmp_path / "nothing"), "net")
+
+
+def test_a_job_asks_for_models(experiment: Experiment, project: Path) -> None:
+    """Each is registered once the job has ended, also a child run's; asked for twice it is one; lost files are told."""
+    (project / "ask.py").write_text(
+        "from pathlib import Path\nfrom azureml.core import Run\nrun = Run.get_context()\n"
+        "Path('outputs').mkdir(exist_ok=True)\n"
+        "for name in ('net', 'gone'):\n"
+        "    Path(f'outputs/{name}.bin').write_bytes(b'net')\n"
+        "    for _ in range(2):\n"
+        "        run.register_model(name, f'outputs/{name}.bin', tags={'a': 1}, description='d')\n"
+        "with run.child_run('fold') as child:\n"
+        "    child.upload_file('aside/fold.bin', 'outputs/net.bin')\n    child.register_model('fold', 'aside')\n"
+        "Path('outputs/gone.bin').unlink()\n"
+    )
+    run = experiment.submit(ScriptRunConfig(project, "ask.py"))
+    details = run.wait_for_completion()
+    models = {model.id: model for model in Model.list(experiment.workspace)}
+    assert models.keys() == {"net:1", "fold:1"} and models["net:1"].run_id == run.id
+    assert (models["net:1"].tags, models["net:1"].description) == ({"a": "1"}, "d")
+    assert models["fold:1"].run_id == next(run.get_children()).id
+    assert "model gone was not registered: the run has no outputs/gone.bin" in str(details["warnings"])
