@@ -85,6 +85,13 @@ def _network() -> str | None:
     return None if done.returncode == 0 else "pip reaches no package index"
 
 
+def _azureml_core() -> str | None:
+    """The real package needs an older Python, and is fetched from the package index."""
+    if sys.version_info >= (3, 12):
+        return "the real azureml-core knows no Python from 3.12 on"
+    return _mlflow()
+
+
 def _notebook() -> str | None:
     missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
     return f"{' and '.join(missing)} not installed (make test installs them)" if missing else None
@@ -118,6 +125,7 @@ GROUPS: dict[str, tuple[str, Probe]] = {
     "sshd": ("logs in to a real sshd that the test starts", _sshd),
     "mlflow": ("runs jobs and readers with a real MLflow, the oldest and the newest", _mlflow),
     "loggers": ("runs the MLflow loggers of Keras, Lightning and Hugging Face, and `mlflow server`", _loggers),
+    "azureml_core": ("compares with the real azureml-core, in an environment of its own", _azureml_core),
     "notebook": ("runs a notebook in a kernel", _notebook),
     "tensorboard": ("exports runs to a real TensorBoard", _tensorboard),
     "network": ("builds environments from the package index", _network),

@@ -54,6 +54,10 @@ class CondaDependencies:
 
     # Reading
 
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self._content["dependencies"])
+
     @property
     def conda_packages(self) -> Iterator[str]:
         """The packages that conda installs, the Python included."""

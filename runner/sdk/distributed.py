@@ -41,6 +41,7 @@ class PyTorchConfiguration(Element):
                 f"{self.communication_backend} is not a supported backend. "
                 "'communication_backend' must be 'Nccl' or 'Gloo'."
             )
+        self.communication_backend = str(self.communication_backend).lower()
         if self.process_count is None:
             self.process_count = self.node_count
 

@@ -62,11 +62,11 @@ def with_variables(spec: EnvironmentSpec, variables: Mapping[str, str]) -> Envir
 
 def _packages(python: PythonSection, folder: str, resolve: Callable[[CondaDependencies], Packages]) -> Packages:
     dependencies = python.conda_dependencies
-    if dependencies is None and python.base_conda_environment is not None and not python.user_managed_dependencies:
+    if not dependencies and python.base_conda_environment is not None and not python.user_managed_dependencies:
         from runner.sdk.conda_export import exported
 
         dependencies = exported(python.base_conda_environment)
-    if dependencies is None or python.user_managed_dependencies:
+    if not dependencies or python.user_managed_dependencies:
         return _requirements(python.pip_requirements, folder), _file(python.conda_dependencies_file, folder)
     return resolve(dependencies)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner.sdk.conda_dependencies import CondaDependencies
 from runner.sdk.distributed import DEFAULT_SHM_SIZE
 from runner.sdk.element import Element
 
@@ -28,7 +29,7 @@ class PythonSection(Element):
 
     interpreter_path: str | None = DEFAULT_INTERPRETER
     user_managed_dependencies: bool = False
-    conda_dependencies: Any = None
+    conda_dependencies: Any = field(default_factory=CondaDependencies)
     conda_dependencies_file: str | None = None
     base_conda_environment: str | None = None
     pip_requirements: str | Sequence[str] | None = None

@@ -91,7 +91,7 @@ def save_to_directory(environment: Environment, path: str, *, overwrite: bool) -
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _DEFINITION).write_text(json.dumps(to_json(environment), indent=4) + "\n", encoding="utf-8")
     conda = environment.python.conda_dependencies
-    if conda is not None:
+    if conda:
         (folder / _CONDA).write_text(conda.serialize_to_string(), encoding="utf-8")
     dockerfile = environment.docker.base_dockerfile
     if dockerfile:
@@ -127,7 +127,7 @@ def to_json(environment: Environment) -> dict[str, Any]:
         "environment_variables": {str(key): str(value) for key, value in environment.environment_variables.items()},
         "python": {
             **python,
-            "conda_dependencies": None if conda is None else conda.as_dict(),
+            "conda_dependencies": conda.as_dict() if conda else None,
             "pip_requirements": None if requirements is None else list(requirements),
         },
         "docker": docker,
@@ -150,9 +150,7 @@ def from_json(value: dict[str, Any], version: str | None, kind: type[Environment
     environment.environment_variables = value["environment_variables"]
     python, docker = value["python"], value["docker"]
     conda = python.pop("conda_dependencies")
-    environment.python = PythonSection(
-        **python, conda_dependencies=None if conda is None else CondaDependencies(_underlying_structure=conda)
-    )
+    environment.python = PythonSection(**python, conda_dependencies=CondaDependencies(_underlying_structure=conda))
     registry, platform = docker.pop("base_image_registry"), docker.pop("platform")
     context = docker.pop("build_context")
     environment.docker = DockerSection(

@@ -2,7 +2,7 @@
 
 AzureMLException                     RunnerError
 |-- UserErrorException               UsageError
-|   `-- RunConfigurationException    UsageError
+|-- RunConfigurationException        UsageError
 |-- SnapshotException                SnapshotError
 |-- ExperimentExecutionException     UsageError
 |-- RunEnvironmentException          UsageError
@@ -41,7 +41,7 @@ class UserErrorException(AzureMLException, UsageError):
     _code = "UserError"
 
 
-class RunConfigurationException(UserErrorException):
+class RunConfigurationException(AzureMLException, UsageError):
     """A configuration object holds something that no run can have."""
 
 

@@ -81,7 +81,8 @@ class RunConfiguration(Element):
         self.node_count = 1
         self.max_run_duration_seconds = None
         self.environment = Environment()
-        self.environment.python.conda_dependencies = conda_dependencies
+        if conda_dependencies is not None:
+            self.environment.python.conda_dependencies = conda_dependencies
         self.data_references = {}
         self.data = {}
         self.output_data = {}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Optional
 
 
-class OfflineRun:
+class _OfflineRun:
     """Prints. It has no parent, experiment, metrics or files to read, as v1's has none."""
 
     def __init__(self, run_id: str = "") -> None:
@@ -82,7 +82,7 @@ class OfflineRun:
         """Prints which folder would be kept."""
         print(f"Attempted to track folder {name} at {path}")
 
-    def child_run(self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Any = None) -> OfflineRun:
+    def child_run(self, name: Optional[str] = None, run_id: Optional[str] = None, outputs: Any = None) -> _OfflineRun:
         """Another run that prints."""
         return OfflineRun(run_id or f"{self.id}.{name or random_uuid()}")
 
@@ -100,12 +100,15 @@ class OfflineRun:
     def cancel(self) -> None:
         """Does nothing."""
 
-    def __enter__(self) -> OfflineRun:
+    def __enter__(self) -> _OfflineRun:
         print(f"[START] Run {self.id} context")
         return self
 
     def __exit__(self, *_: Any) -> None:
         print(f"[STOP] Run {self.id} context")
+
+
+OfflineRun = _OfflineRun
 
 
 def _attempt(what: str, name: str, value: Any) -> None:
