@@ -15,6 +15,9 @@ import pytest
 
 from sidecar.contract import settings
 from sidecar.contract.layout import WorkspaceLayout
+from tests.lab.fixtures import lab
+
+__all__ = ["lab"]
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "cases"
