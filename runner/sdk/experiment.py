@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runner.errors import RunnerError, UsageError
 from runner.history.run_kind import SWEEP, kind_of
 from runner.sdk.exceptions import UserErrorException
+from runner.sdk.partial import Partial
 from runner.sdk.run import Run
 from runner.sdk.run_state import as_tags
 from runner.sdk.submitting import hand_over
@@ -33,7 +34,7 @@ class ViewType:
     All = "All"
 
 
-class Experiment:
+class Experiment(Partial):
     """The runs of one name in a workspace; it comes to be with its first run.
 
     Raises UserErrorException for a name that v1 would not take.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.sdk.exceptions import ModelNotFoundException, ModelPathNotFoundException, UserErrorException
+from runner.sdk.partial import DEPLOYMENT, Partial
 from runner.store import assets, models
 from runner.store.assets import MODELS, AssetsLayout
 from sidecar.contract.layout import WorkspaceLayout
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 _SHOWN_NAMES = 50
 
 
-class Model:
+class Model(Partial):
     """A registered model; by default the newest version of `name`, or `id` = "name:version".
 
     Raises ModelNotFoundException.
     """
+
+    _elsewhere = dict.fromkeys(("deploy", "package", "profile"), DEPLOYMENT)
 
     class Framework:
         """The frameworks that v1 names."""

@@ -13,6 +13,7 @@ from runner.history.run_kind import SCRIPT, kind_of
 from runner.history.run_record import RunRecord, read_record
 from runner.history.status import RunStatus
 from runner.sdk.exceptions import ActivityFailedException, ExperimentExecutionException
+from runner.sdk.partial import PIPELINES, Partial
 from runner.sdk.run_children import RunChildren
 from runner.sdk.run_logging import RunLogging
 from runner.sdk.run_models import RunModels
@@ -27,11 +28,13 @@ TYPE = SCRIPT
 _SNAPSHOT_PROPERTY = "ContentSnapshotId"
 
 
-class Run(RunLogging, RunModels, RunChildren, RunState):
+class Run(RunLogging, RunModels, RunChildren, RunState, Partial):
     """A run that was submitted, or that a program logs to; everything is read from its folder when it is asked for.
 
     Raises NoSuchRunError where the experiment has no run of that id.
     """
+
+    _elsewhere = dict.fromkeys(("find_step_run", "get_steps", "get_output", "get_pipeline_runs"), PIPELINES)
 
     def __init__(self, experiment: Experiment, run_id: str, outputs: str | None = None, **_others: Any) -> None:
         self._outputs = outputs

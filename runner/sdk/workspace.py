@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.errors import RunnerError
 from runner.sdk.exceptions import UserErrorException
+from runner.sdk.partial import DEPLOYMENT, Partial
 from runner.sdk.workspace_assets import WorkspaceAssets
 from runner.store.workspace import WORKSPACE_FOLDER, find_workspace
 from sidecar.contract import settings
@@ -25,7 +26,7 @@ _CONFIG_FOLDERS = ("", ".azureml", "aml_config")
 _LOCAL = "local"
 
 
-class Workspace(WorkspaceAssets):
+class Workspace(WorkspaceAssets, Partial):
     """A workspace on this machine. `path` is its folder, or one that holds `.runner/`; by default the one that every
     command uses here: `$RUNNER_WORKSPACE`, else the nearest `.runner/` above the current folder, else `~/.runner`.
 
@@ -33,6 +34,8 @@ class Workspace(WorkspaceAssets):
     three arguments, `subscription_id`, `resource_group` and `workspace_name`.
     Raises WorkspaceError where the place is no folder.
     """
+
+    _elsewhere = dict.fromkeys(("webservices", "images"), DEPLOYMENT)
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ import pytest
 from runner.azureml.enabling import disable, enable, names_folder, read_status
 from runner.azureml.names import PROVIDED
 from runner.errors import UsageError
+from runner.sdk import Experiment, Workspace
 from tests.conformance.v1_symbols import TOTAL_USES, WALK, symbols
 
 ROOT = Path(__file__).parents[3]
@@ -119,3 +120,11 @@ def test_beside_the_real_package_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="azureml-core is installed"):
         enable(tmp_path)
     assert not read_status(tmp_path).file.exists()
+
+
+def test_a_method_that_is_not_there_says_which_and_why(tmp_path: Path) -> None:
+    """As the names that are imported do; whoever asks whether it is there is told no."""
+    run = Experiment(Workspace(tmp_path), "walk").start_logging(snapshot_directory=None)
+    with pytest.raises(AttributeError, match=r"Run\.find_step_run is not provided by scriptrun: .* not pipelines"):
+        run.find_step_run("train")  # type: ignore[attr-defined]  # that is the test
+    assert not hasattr(run, "nonsense") and not hasattr(run.experiment.workspace, "webservices")
