@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from runner.errors import RunnerError
 from runner.history.run_kind import SWEEP_KEY
-from runner.history.run_record import RunRecord, read_record
+from runner.history.run_record import RunRecord
 from runner.logview.terminal_text import harmless
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
 
@@ -17,12 +16,12 @@ def describe(layout: RunLayout, record: RunRecord) -> Iterator[str]:
     if SWEEP_KEY not in record.extra:
         return
     from runner.sweeps.definition import SweepDefinition
-    from runner.sweeps.trials import TrialReader
+    from runner.sweeps.trials import TrialReader, status_of
 
     workspace = WorkspaceLayout(layout.root.parents[1])
     definition = SweepDefinition.from_record(record.extra[SWEEP_KEY])
     trials = TrialReader(workspace, record.run_id, definition.metric).read()
-    counts = Counter(_status(workspace, trial.run_id) for trial in trials)
+    counts = Counter(status_of(workspace, trial.run_id).value for trial in trials)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none yet"
     yield f"trials     {len(trials)} of at most {definition.max_total_runs}: {told}"
     ranked = [(trial.best(maximizes=definition.maximizes), trial) for trial in trials]
@@ -33,10 +32,3 @@ def describe(layout: RunLayout, record: RunRecord) -> Iterator[str]:
         given = " ".join(f"{name}={given}" for name, given in trial.parameters.items())
         text = f"{definition.metric} {value:g} of {trial.run_id}: {given}"
         yield f"best       {harmless(text.encode('utf-8', 'replace'), is_coloured=False)}"
-
-
-def _status(workspace: WorkspaceLayout, run_id: str) -> str:
-    try:
-        return read_record(workspace.run(run_id)).status.value
-    except RunnerError:
-        return "not there"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import wiring
+from runner.errors import NoSuchRunError
 from runner.handover import hand_over
 from runner.history.job_records import record_files
 from runner.history.metrics_file import read_metrics
@@ -79,6 +80,14 @@ class TrialReader:
 def is_there(workspace: WorkspaceLayout, run_id: str) -> bool:
     """Whether the trial's run was created."""
     return workspace.run(run_id).record.exists()
+
+
+def status_of(workspace: WorkspaceLayout, run_id: str) -> RunStatus:
+    """The status of a trial; one that was noted and has no folder yet, or whose folder was removed, is NotStarted."""
+    try:
+        return read_record(workspace.run(run_id)).status
+    except NoSuchRunError:
+        return RunStatus.NOT_STARTED
 
 
 def values_of(run: RunLayout, metric: str) -> tuple[float, ...]:

@@ -6,12 +6,11 @@ import json
 from typing import Any
 
 from runner.history.run_kind import SWEEP_KEY
-from runner.history.run_record import read_record
 from runner.history.status import RunStatus
 from runner.sdk.run import Run
 from runner.sweeps.definition import SweepDefinition, Trial
 from runner.sweeps.leader import log_file
-from runner.sweeps.trials import TrialReader
+from runner.sweeps.trials import TrialReader, status_of
 
 
 class HyperDriveRun(Run):
@@ -87,4 +86,4 @@ class HyperDriveRun(Run):
         return sorted(self._trials(), key=rank)
 
     def _status(self, trial: Trial) -> RunStatus:
-        return read_record(self._workspace.run(trial.run_id)).status
+        return status_of(self._workspace, trial.run_id)

@@ -23,6 +23,7 @@ from runner.sdk.hyperdrive import (
     uniform,
 )
 from runner.sdk.run_widget import RunDetails
+from runner.sweeps.trials import note_trial
 from sidecar.contract import lock
 
 TRIAL = """\
@@ -84,6 +85,16 @@ def test_a_grid_is_tried_and_the_best_is_found(experiment: Experiment, config: S
     assert [found.id for found in experiment.get_runs(type="hyperdrive")] == [run.id]
     parent = best.parent
     assert parent is not None and parent.id == run.id and (run.type, run.tags) == ("hyperdrive", {"a": "1"})
+
+
+def test_a_trial_that_is_about_to_start(experiment: Experiment, config: ScriptRunConfig) -> None:
+    """Between its being noted and its folder it is NotStarted, for whoever looks then."""
+    run = submit(experiment, config, [0.5])
+    run.wait_for_completion()
+    noted = note_trial(experiment.workspace.layout, read_record(run.layout), 1, {"--rate": 0.6})
+    assert [entry["status"] for entry in run.get_children_sorted_by_primary_metric()] == ["Completed", "NotStarted"]
+    assert f"Child {noted}: NotStarted" in RunDetails(run).get_widget_text()
+    assert next(sweep_status.describe(run.layout, read_record(run.layout))).endswith("1 Completed, 1 NotStarted")
 
 
 def test_no_more_run_at_once_than_allowed(experiment: Experiment, config: ScriptRunConfig) -> None:
