@@ -37,9 +37,13 @@ _UNFINISHED_AGE_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOptions:
-    """What the submitter's environment says about taking a snapshot and stopping. Raises UsageError from `read`."""
+    """What the submitter's environment says about taking a snapshot and stopping. Raises UsageError from `read`.
+
+    `contact_limit_s`: how long a node may be out of reach before it is given up; None: for ever.
+    """
 
     stop_grace_s: float
+    contact_limit_s: float | None
     snapshot_limit_bytes: int
     snapshot_limit_files: int
     includes_secrets: bool
@@ -49,6 +53,7 @@ class SubmitOptions:
         """The options that `environ` sets, defaults elsewhere."""
         return cls(
             stop_grace_s=_number(environ, settings.STOP_GRACE_S, _DEFAULT_STOP_GRACE_S),
+            contact_limit_s=_number(environ, settings.CONTACT_LIMIT_S, 0.0) or None,
             snapshot_limit_bytes=int(_number(environ, settings.SNAPSHOT_LIMIT_MB, 300) * 1024 * 1024),
             snapshot_limit_files=int(_number(environ, settings.SNAPSHOT_LIMIT_FILES, 2000)),
             includes_secrets=environ.get(settings.SNAPSHOT_INCLUDE_SECRETS, "") not in ("", "0"),
@@ -244,7 +249,7 @@ def _new_record(
         warnings=(*request.warnings, *_withheld(snapshot)),
         snapshot={"id": snapshot.id, "file_count": snapshot.file_count, "size_bytes": snapshot.size_bytes},
         extra={
-            "settings": {"stop_grace_s": options.stop_grace_s},
+            "settings": {"stop_grace_s": options.stop_grace_s, "contact_limit_s": options.contact_limit_s},
             "environment_spec": dict(environment_spec),
             **_image_recipe(request),
         },

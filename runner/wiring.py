@@ -80,6 +80,7 @@ def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
         run=workspace.run(record.run_id),
         nodes=tuple(_node_plan(workspace, record, request, rank) for rank in range(len(record.nodes))),
         node_folders=folders,
+        contact_limit_s=record.extra["settings"].get("contact_limit_s"),
     )
 
 
@@ -370,6 +371,7 @@ def _ssh_node(
         shipment=Shipment(workspace.snapshots, plan.snapshot_id),
         contact_file=context.run.node_contact(plan.node_id),
         clock_file=context.run.node_clock(plan.node_id),
+        contact_limit_s=context.contact_limit_s,
     )
 
 

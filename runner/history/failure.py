@@ -298,7 +298,7 @@ def how(first: Mapping[str, Any]) -> str:
     if kind == "lost" and first.get("container_end"):
         return f"lost with its container: {first['container_end']}"
     if kind == "lost" and first.get("loss"):
-        return f"lost: its node lost what it kept of the run: {first['loss']}"
+        return f"lost: its node {first['loss']}"
     if kind == "lost":
         return "vanished without an exit record; somebody killed the process that watched it"
     if kind == "left_early":

@@ -20,7 +20,7 @@ from runner.nodes.node_state import NodeState
 from runner.nodes.outbox import Outbox
 from runner.nodes.shipment import Shipment
 from runner.transports.transport import Link, Transport
-from sidecar.contract import publish
+from sidecar.contract import publish, settings
 from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, json_frame, read_frame
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 
@@ -42,6 +42,7 @@ class Node:
 
     `intake` and `shipment` are for a node that has no folder in common with this machine: what it sends, and what is
     sent to it. `contact_file` tells other processes that the node is out of reach, `clock_file` how its clocks are off.
+    A node that is out of reach for longer than `contact_limit_s` is given up; None: never.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Node:
         shipment: Shipment | None = None,
         contact_file: Path | None = None,
         clock_file: Path | None = None,
+        contact_limit_s: float | None = None,
     ) -> None:
         self.node_id = plan.node_id
         self.plan = plan
@@ -78,6 +80,7 @@ class Node:
         self.shipment = shipment
         self._contact_file = contact_file
         self._clock_file = clock_file
+        self._contact_limit_s = contact_limit_s
         self._transport = transport
         self._journal = journal
         self._on_change = on_change
@@ -181,6 +184,7 @@ class Node:
             if self._is_over():
                 break
             self._note_lost()
+            self._keep_limit()
             self._on_change()
             # Apart from each other: a hundred nodes that went together would come back in one moment.
             self._is_closing.wait(pause_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
@@ -200,6 +204,13 @@ class Node:
         if self._contact_file is not None and lost != self._told_lost:
             contact.write_lost(self._contact_file, lost)
             self._told_lost = lost
+
+    def _keep_limit(self) -> None:
+        """Waits no longer than the person wanted to; what runs on the node goes on, and is told of as lost."""
+        since, limit_s = self.contact_lost_at, self._contact_limit_s
+        if limit_s is not None and self.is_reached and since is not None and time.time() - since > limit_s:
+            self.is_removed = True
+            self._give_up(f"was out of reach for more than {limit_s:g} s ({settings.CONTACT_LIMIT_S})")
 
     def _note_found(self) -> None:
         self.contact_lost_at = self.problem = self._told_lost = None
@@ -252,7 +263,7 @@ class Node:
         if not hello["has_plan"] and self.is_reached:
             # The node's folder is gone. A second plan would start the run a second time.
             self.is_removed = True
-            self._give_up("its folder is gone (rebooted, wiped)")
+            self._give_up("lost what it kept of the run: its folder is gone (rebooted, wiped)")
             return
         if self.intake is not None:
             self.intake.begin(outbox.post)
@@ -271,7 +282,7 @@ class Node:
     def _give_up(self, loss: str) -> None:
         """Takes it that the node has lost the run; once it was let go, it is to have nothing."""
         if ORDER_NAMES[Verb.QUIT] not in self._orders:
-            self.problem = MachineError(f"{self.node_id}: the node lost what it kept of the run: {loss}")
+            self.problem = MachineError(f"{self.node_id}: the node {loss}")
             self.state.give_up(loss)
 
     def _take(self, frame: Frame, outbox: Outbox) -> None:
@@ -279,7 +290,7 @@ class Node:
             self._accepted.add(str(frame.body["order"]))
             self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
         elif frame.kind is FrameKind.PROBLEM and frame.body.get("is_loss"):
-            self._give_up(str(frame.body["message"]))
+            self._give_up(f"lost what it kept of the run: {frame.body['message']}")
         elif frame.kind is FrameKind.PROBLEM:
             self.refusal = str(frame.body["message"])
             self.problem = MachineError(f"{self.node_id}: {self.refusal}")

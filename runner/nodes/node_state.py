@@ -107,7 +107,7 @@ class NodeState:
         return self.loss is not None
 
     def give_up(self, loss: str) -> None:
-        """The node has lost what it knew: whatever ran there is lost, and every step that was not done has failed."""
+        """Whatever ran there is lost, and every step that was not done has failed; `loss`: `lost its folder`."""
         self.loss = loss
         self.is_ended = self.is_stopped = True
         for name, started in self.started.items():
@@ -117,7 +117,7 @@ class NodeState:
     def step(self, name: str) -> dict[str, Any] | None:
         """How the step called `name` ended; None while it has not."""
         if self.loss is not None and name not in self.steps:
-            message = f"the node lost what it kept of the run: {self.loss}"
+            message = f"the node {self.loss}"
             return {"state": "failed", "message": message, "hint": None}
         return self.steps.get(name)
 

@@ -31,6 +31,7 @@ class RunContext:
     run: RunLayout
     nodes: tuple[NodePlan, ...]
     node_folders: Mapping[str, str]
+    contact_limit_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sidecar.contract import publish
+from sidecar.contract import publish, settings
 from tests.faults.lab import pause, wait_until
 from tests.network.invariants import checked, nothing_left_on
 from tests.network.stage import UNTIL_RELEASED, Stage
@@ -140,6 +140,23 @@ def test_a_reboot(stage: Stage, away_s: float) -> None:
     ]
     checked(run, "Failed", started=2)
     assert run.run.driver_log(1).read_bytes().startswith(b"\n1 \n2 2 \n3 3 3 \n")
+
+
+def test_a_node_that_stays_out_of_reach(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's own limit: behind it the node is given up, named with the limit, and the rest of the run ends."""
+    monkeypatch.setenv(settings.CONTACT_LIMIT_S, "3")
+    run = stage.submit(UNTIL_RELEASED, nodes=2)
+    run.grown(1, by=3000)
+    stage.lab.faults.cut("lab2")
+    run.wait_end(limit_s=90)
+    failure = run.record.failure
+    assert failure is not None
+    assert failure["summary"].startswith(
+        "rank_1 on lab2 failed first: lost: its node was out of reach for more than 3 s (RUNNER_CONTACT_LIMIT_SECONDS)"
+    )
+    assert run.run.driver_log(1).read_bytes().startswith(b"\n1 \n2 2 \n3 3 3 \n")
+    stage.lab.faults.heal("lab2")
+    stage.lab.faults.reboot("lab2")
 
 
 def test_a_node_whose_files_are_wiped(stage: Stage) -> None:
