@@ -64,6 +64,18 @@ def test_child_out_of_memory_is_told_of_a_run_that_completes(stage: DockerStage)
     ]
 
 
+def test_container_out_of_memory_is_named_with_the_limit(stage: DockerStage, engine: Engine) -> None:
+    """Where the kernel takes what the container itself consists of, its end is the cause, and the limit is named."""
+    run_id = stage.submit_and_wait(stage.config(_WAITS + _HUNGRY, runtime=_LIMIT))
+    rows = stage.client.top(f"{run_id}-local-0")["Processes"]
+    (keeper,) = (row[1] for row in rows if row[-1].startswith("python3 -s -S -E -m sidecar"))
+    engine.inside(["sh", "-c", f"echo 1000 > /proc/{keeper}/oom_score_adj"])
+    (stage.workspace.node("local-0", run_id).work / "outputs/go").touch()
+    record = stage.wait_ended(run_id)
+    assert record["status"] == "Failed", stage.explain(record)
+    assert f"its container {run_id}-local-0 ran out of memory (limit 100 MiB)" in record["failure"]["summary"]
+
+
 def test_removed_container(stage: DockerStage) -> None:
     """`docker rm -f`: the run fails, says so, and has everything that was written."""
     run_id = stage.submit_and_wait(stage.config(_WAITS))
