@@ -109,7 +109,8 @@ class Crew:
         try:
             return self._create_once(name, described)
         except APIError as error:
-            if error.status_code != 409:
+            # Podman calls it an error of its own.
+            if error.status_code != 409 and "already in use" not in str(error.explanation):
                 raise
         there = self.client.inspect_container(name)
         if not labels.is_ours(there["Config"]["Labels"], ours):

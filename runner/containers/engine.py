@@ -19,12 +19,16 @@ _HOST_VARIABLE = "DOCKER_HOST"
 # Creating a container on a cold disk takes seconds; an engine that is silent for longer hangs.
 _TIMEOUT_S = 120
 _DOCTOR = "runner doctor"
+_PODMAN = "Podman"
+# Of 4 that is measured.
+_WITHOUT_GPUS = ("3", "4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFacts:
-    """What decides how containers are made. `platform` is `linux/amd64`."""
+    """What decides how containers are made. `maker` is Docker or Podman, `platform` is `linux/amd64`."""
 
+    maker: str
     version: str
     platform: str
     is_rootless: bool
@@ -116,6 +120,15 @@ def is_podman(client: APIClient) -> bool:
     return any("podman" in str(part.get("Name", "")).lower() for part in parts)
 
 
+def refuse_gpus_unheard(facts: EngineFacts) -> None:
+    """Raises MachineError where the engine would start a container without the GPUs that were asked of it."""
+    if facts.maker == _PODMAN and facts.version.partition(".")[0] in _WITHOUT_GPUS:
+        raise MachineError(
+            f"Podman {facts.version} passes over requests for GPUs: the job would run without",
+            hint="docker_runtime_config: {arguments: [--device, /dev/nvidia0]} instead of --gpus",
+        )
+
+
 def read_facts(client: APIClient) -> EngineFacts:
     """What the engine says of itself."""
     info = client.info()
@@ -123,6 +136,7 @@ def read_facts(client: APIClient) -> EngineFacts:
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"])
     has_runtime = "nvidia" in (info.get("Runtimes") or {})
     return EngineFacts(
+        maker=_PODMAN if is_podman(client) else "Docker",
         version=str(info["ServerVersion"]),
         platform=f"{info['OSType']}/{machine}",
         is_rootless="rootless" in options,

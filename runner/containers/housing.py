@@ -12,7 +12,7 @@ from runner.containers import labels, sweep
 from runner.containers.build_log import BuildLog
 from runner.containers.crew import Berth, Crew
 from runner.containers.description import Dwelling
-from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts
+from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts, refuse_gpus_unheard
 from runner.containers.images import Client, HadImage, Images
 from runner.containers.labels import Role
 from runner.containers.options import read_options
@@ -70,7 +70,7 @@ class Housing:
         crew = self._open()
         with explained("the engine does not say what it is", crew.address):
             self._facts = read_facts(crew.client)
-        says(f"Docker {self._facts.version} at {crew.address}, {self._facts.platform}")
+        says(f"{self._facts.maker} {self._facts.version} at {crew.address}, {self._facts.platform}")
         sweep.sweep_quietly(crew.client, crew.address, self._workspace, says)
         images = Images(crew.client, crew.address, self._workspace, self._environ)
         first = self._berths[0].plan
@@ -88,6 +88,9 @@ class Housing:
         assert self._had is not None and self._facts is not None, "the image comes first"
         crew = self._open()
         try:
+            options = read_options(self._docker.arguments, dict(self._environ))
+            if options.host.get("DeviceRequests"):
+                refuse_gpus_unheard(self._facts)
             network = crew.make_network() if len(self._berths) > 1 else None
             dwelling = Dwelling(
                 workspace=str(self._workspace.root),
@@ -95,7 +98,7 @@ class Housing:
                 user="0:0" if self._facts.is_rootless else f"{os.getuid()}:{os.getgid()}",
                 groups=_groups() if not self._facts.is_rootless else (),
                 facts=self._facts,
-                options=read_options(self._docker.arguments, dict(self._environ)),
+                options=options,
                 shm_size=self._docker.shm_size,
                 network=network,
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.containers import dockerfile_build
-from runner.containers.engine import address, explained, open_engine
+from runner.containers.engine import address, explained, is_podman, open_engine
 from runner.containers.image_cache import list_images
 from runner.containers.presence import check_engine
 from runner.containers.sweep import is_over
@@ -41,9 +41,13 @@ def _findings(workspace: WorkspaceLayout, environ: Mapping[str, str]) -> Iterato
     client = open_engine(environ)
     info = client.info()
     kind = "rootless, " if any("rootless" in text for text in info.get("SecurityOptions") or ()) else ""
-    what = f"{kind}{info.get('Driver')} storage, cgroup v{info.get('CgroupVersion', '1')}, {info['Architecture']}"
+    has_own_ways = is_podman(client)
+    maker = f"Podman {info.get('ServerVersion')}, " if has_own_ways else ""
+    what = (
+        f"{maker}{kind}{info.get('Driver')} storage, cgroup v{info.get('CgroupVersion', '1')}, {info['Architecture']}"
+    )
     yield _fine("docker engine", what)
-    yield from _traps(info)
+    yield from _traps(info, outlives=has_own_ways)
     yield _space(str(info.get("DockerRootDir", "")))
     has_gpus = "nvidia" in (info.get("Runtimes") or {})
     if os.path.exists("/dev/nvidiactl") and not has_gpus:
@@ -52,8 +56,9 @@ def _findings(workspace: WorkspaceLayout, environ: Mapping[str, str]) -> Iterato
         )
     elif has_gpus:
         yield _fine("docker GPUs", "containers get the GPUs of this machine")
-    buildkit = dockerfile_build.buildkit_command(environ)
-    without = "Dockerfiles are built by the engine itself; RUN --mount needs docker-buildx"
+    buildkit = None if has_own_ways else dockerfile_build.buildkit_command(environ)
+    without = "Dockerfiles are built by the engine itself"
+    without += "" if has_own_ways else "; RUN --mount needs docker-buildx"
     yield _fine("docker builder", f"BuildKit, by {buildkit}" if buildkit else without)
     found = list(list_images(client, address(environ)))
     size = sum(image["size_bytes"] for image in found)
@@ -61,8 +66,9 @@ def _findings(workspace: WorkspaceLayout, environ: Mapping[str, str]) -> Iterato
     yield _leftovers(client, workspace)
 
 
-def _traps(info: Mapping[str, Any]) -> Iterator[Finding]:
-    if not info.get("LiveRestoreEnabled"):
+def _traps(info: Mapping[str, Any], *, outlives: bool) -> Iterator[Finding]:
+    """`outlives`: containers go on without the engine in any case."""
+    if not (outlives or info.get("LiveRestoreEnabled")):
         text = "jobs in containers end when the engine is restarted"
         yield _warning("docker restarts", text, '"live-restore": true in /etc/docker/daemon.json')
     if info.get("MemoryLimit") is False:

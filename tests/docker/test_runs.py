@@ -120,11 +120,16 @@ def test_entrypoint_that_runs_nothing_is_named(stage: DockerStage) -> None:
 
 
 def test_gpu_that_is_not_there_is_said(stage: DockerStage) -> None:
-    """GPUs are asked of the engine, which knows no driver for them here: exit 3, in its own words."""
+    """GPUs are asked of the engine, which knows no driver for them here: exit 3, in its own words.
+
+    Podman passes over the question, so the runner itself says no.
+    """
     record = stage.run_to_end(stage.config("print(1)", runtime={"arguments": ["--gpus", "all"]}))
     assert record["exit_code"] == 3, stage.explain(record)
-    assert "could not select device driver" in record["failure"]["summary"]
-    assert "[[gpu]]" in record["failure"]["summary"]
+    summary = record["failure"]["summary"]
+    assert "passes over requests for GPUs" in summary or (
+        "could not select device driver" in summary and "[[gpu]]" in summary
+    )
 
 
 def _flood(stage: DockerStage, megabytes: int) -> None:
