@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,20 +148,24 @@ def test_next_run_sweeps_what_a_crash_left(stage: DockerStage) -> None:
     assert names == {"stranger"}
 
 
-def test_no_engine_and_no_permission(stage: DockerStage, tmp_path: Path) -> None:
+def test_no_engine_is_said_at_once(stage: DockerStage, tmp_path: Path) -> None:
     """Nothing is created; exit 3, and one line with what to try."""
-    config = stage.config("print(1)")
-    with_engine = stage.environ["DOCKER_HOST"]
     stage.environ["DOCKER_HOST"] = f"unix://{tmp_path}/nowhere.sock"
-    done = stage.run("submit", str(config))
+    done = stage.run("submit", str(stage.config("print(1)")))
     assert (done.returncode, stage.runs()) == (3, [])
     assert "no Docker engine at" in done.stderr
-    stage.environ["DOCKER_HOST"] = with_engine
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    done = stage.type_as(1000, "submit", str(config), group=1000)
-    assert done.returncode == 3, done.stderr
-    assert "no permission on the Docker engine's socket" in done.stderr
+
+
+def test_no_permission_is_said_at_once(stage: DockerStage) -> None:
+    """To a user who may not talk to the engine: exit 3, and what to try."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # pytest's own folders are root's alone.
+        theirs = DockerStage(Path(folder), stage.address, stage.client)
+        config = theirs.config("print(1)")
+        for path in (theirs.folder, *theirs.folder.rglob("*")):
+            os.chown(path, 1000, 1000)
+        done = theirs.type_as(1000, "submit", str(config), group=1000)
+        assert (done.returncode, theirs.runs()) == (3, [])
+        assert "no permission on the Docker engine's socket" in done.stderr
 
 
 def test_name_that_is_taken(stage: DockerStage, monkeypatch: pytest.MonkeyPatch) -> None:
