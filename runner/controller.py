@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.bookkeeping import Bookkeeper
 from runner.history import failure as failures
@@ -25,13 +25,16 @@ from runner.history.status import RunStatus
 from runner.nodes import log_checks
 from runner.nodes.fleet import CancelRequested, Fleet
 from runner.nodes.node import Node
-from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, secure
+from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, node_containers, secure
 from runner.phases.containers import HadImage, Housing
 from runner.phases.ending import stop_everywhere
 from runner.phases.phase import PhaseFailed, RunContext, Stage
 from runner.phases.sequence import uses_mpi
 from sidecar.contract import events, publish
 from sidecar.contract.layout import WorkspaceLayout
+
+if TYPE_CHECKING:
+    from runner.containers.node_house import NodeHouse
 
 # After KILL nothing can take long; a process in an uninterruptible wait may.
 _STOP_LIMIT_S = 60.0
@@ -69,11 +72,19 @@ class Controller:
     """The controller of one run. The caller holds the run's lock."""
 
     def __init__(
-        self, context: RunContext, fleet: Fleet, *, clock: Callable[[], datetime], housing: Housing | None = None
+        self,
+        context: RunContext,
+        fleet: Fleet,
+        *,
+        clock: Callable[[], datetime],
+        housing: Housing | None = None,
+        node_house: NodeHouse | None = None,
     ) -> None:
-        """`housing` is for a job in containers."""
+        """`housing` is for a job in containers of this machine, `node_house` for one in those of other machines."""
         self._context = context
         self._housing = housing
+        self._node_house = node_house
+        self._pauses: node_containers.Pauses | None = None
         self._fleet = fleet
         self._clock = clock
         self._stage = Stage(context.run, fleet)
@@ -124,6 +135,9 @@ class Controller:
                 self._note_image(containers.run(self._context, self._stage, self._housing))
             secure.run(self._context, self._stage)
             self._enter(RunStatus.PREPARING)
+            if self._node_house is not None:
+                self._pauses = node_containers.Pauses(self._context, self._stage)
+                self._note_image(node_containers.run(self._context, self._stage, self._node_house))
             image_build.run(self._context, self._stage)
             self._note_environment()
             job_prep.run(self._context, self._stage)
@@ -192,7 +206,7 @@ class Controller:
             read_tail=self._read_tail,
             stop_reason=self._stop_reason(),
             is_mpi=uses_mpi(self._context),
-            is_contained=self._housing is not None,
+            is_contained=self._context.request.docker.use_docker,
         )
         error = outcome.phase_failure
         if found is None and error is not None:
@@ -244,6 +258,8 @@ class Controller:
         """Passes what the nodes told on to the files that a person reads."""
         if not self._context.run.controller_lock.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._context.run.controller_lock))
+        if self._pauses is not None:
+            self._pauses.look()
         for node in self._fleet:
             for name, record in list(node.state.started.items()):
                 if record["is_user"] and self._is_new(node.node_id, "started", name):
@@ -278,7 +294,7 @@ class Controller:
         # The first to come builds, whichever node that is; the others find what it made.
         environment = {key: steps[0][key] for key in ("interpreter", "key")}
         environment["cache_hit"] = None if hits[0] is None else all(hits)
-        if self._housing is not None:
+        if self._context.request.docker.use_docker:
             # What was built, or not, is the image around the interpreter.
             known = self._record.environment or {"key": None, "cache_hit": None}
             environment.update(key=known["key"], cache_hit=known["cache_hit"])

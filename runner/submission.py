@@ -117,7 +117,6 @@ def check(request: RunRequest, environ: Mapping[str, str]) -> dict[str, Any]:
     from runner.spec.compute import LocalTarget
     from sidecar.contract import interpreters
 
-    wiring.check_target(request)
     if request.docker.use_docker:
         return _contained_spec(request, environ)
     is_here = isinstance(request.compute_target, LocalTarget)
@@ -142,10 +141,14 @@ def _contained_spec(request: RunRequest, environ: Mapping[str, str]) -> dict[str
     """The environment inside of an image, which brings or gets whatever is to be installed."""
     from runner.containers.options import read_options
     from runner.containers.presence import check_engine
-    from runner.containers.recipe import interpreter_of
+    from runner.containers.recipe import interpreter_of, read_recipe
+    from runner.spec.compute import LocalTarget
 
     read_options(request.docker.arguments, dict(environ))
-    check_engine(environ)
+    is_here = isinstance(request.compute_target, LocalTarget)
+    # Elsewhere, an image that is not to be built may come from a registry.
+    if is_here or read_recipe(request).is_built:
+        check_engine(environ)
     return {
         "user_managed": True,
         "interpreter_path": interpreter_of(request),

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.errors import MachineError, NoSuchRunError
+from runner.errors import NoSuchRunError
 from runner.history.run_record import RunRecord, read_record
 from sidecar import contract
 from sidecar.contract import bell, lock, settings
@@ -21,6 +21,7 @@ from sidecar.contract.layout import RunLayout, WorkspaceLayout, local_node_id
 
 if TYPE_CHECKING:
     from runner.containers.housing import Housing
+    from runner.containers.node_house import NodeHouse
     from runner.nodes.claims import Claims
     from runner.nodes.fleet import Fleet
     from runner.nodes.node import Node
@@ -61,13 +62,12 @@ def node_ids(request: RunRequest) -> tuple[str, ...]:
 
 
 def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
-    """All that deciding needs for the run in `record`. Raises MachineError for what cannot be run yet."""
+    """All that deciding needs for the run in `record`."""
     from runner.phases.phase import RunContext
     from runner.spec.compute import LocalTarget
     from runner.spec.request import RunRequest
 
     request = RunRequest.from_record(record.request)
-    check_target(request)
     target = request.compute_target
     if isinstance(target, LocalTarget):
         folders = {node_id: str(workspace.node(node_id, record.run_id).root) for node_id in record.nodes}
@@ -82,17 +82,6 @@ def make_context(workspace: WorkspaceLayout, record: RunRecord) -> RunContext:
         node_folders=folders,
         contact_limit_s=record.extra["settings"].get("contact_limit_s"),
     )
-
-
-def check_target(request: RunRequest) -> None:
-    """Raises MachineError where this version cannot run on what the request names."""
-    from runner.spec.compute import LocalTarget
-
-    if request.docker.use_docker and not isinstance(request.compute_target, LocalTarget):
-        raise MachineError(
-            "jobs in Docker cannot be run on SSH nodes yet",
-            hint="compute_target: local, or docker_runtime_config: {use_docker: false}",
-        )
 
 
 def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunRequest, rank: int) -> NodePlan:
@@ -237,7 +226,7 @@ def _lead(workspace: WorkspaceLayout, run: RunLayout, secrets: Secrets | None) -
         housing = _make_housing(workspace, context, record)
         _attach_nodes(fleet, workspace, context, secrets, has_begun=record.start_time_utc is not None)
         _listen_to_bell(run.controller_bell, fleet.notify)
-        _drive(context, fleet, housing)
+        _drive(context, fleet, housing, _make_node_house(workspace, context, record))
         mirroring.start(workspace, record)  # Where it was killed meanwhile.
     except Exception as error:  # The door of this process: whoever waits for the run is told.
         if has_lost_state(run):
@@ -251,8 +240,8 @@ def _lead(workspace: WorkspaceLayout, run: RunLayout, secrets: Secrets | None) -
 
 
 def _make_housing(workspace: WorkspaceLayout, context: RunContext, record: RunRecord) -> Housing | None:
-    """What a job in Docker needs; None for any other."""
-    if not context.request.docker.use_docker:
+    """What a job in Docker on this machine needs; None for any other."""
+    if not context.request.docker.use_docker or context.nodes[0].is_remote:
         return None
     from runner.containers.bundle_folder import lay_out
     from runner.containers.crew import Berth
@@ -270,7 +259,24 @@ def _make_housing(workspace: WorkspaceLayout, context: RunContext, record: RunRe
     )
 
 
-def _drive(context: RunContext, fleet: Fleet, housing: Housing | None) -> None:
+def _make_node_house(workspace: WorkspaceLayout, context: RunContext, record: RunRecord) -> NodeHouse | None:
+    """What a job in Docker on other machines needs; None for any other."""
+    if not context.nodes[0].has_steward:
+        return None
+    from runner.containers.node_house import NodeHouse
+    from runner.containers.recipe import Recipe
+
+    return NodeHouse(
+        workspace,
+        context.run,
+        context.nodes[0],
+        recipe=Recipe.from_record(record.extra["image_recipe"]),
+        docker=context.request.docker,
+        environ=os.environ,
+    )
+
+
+def _drive(context: RunContext, fleet: Fleet, housing: Housing | None, node_house: NodeHouse | None) -> None:
     """Takes the run to its end; while the disk is full it waits, and then goes on as a new controller would."""
     from runner.controller import Controller
     from runner.nodes.intake import DISK_FULL
@@ -279,7 +285,7 @@ def _drive(context: RunContext, fleet: Fleet, housing: Housing | None) -> None:
 
     while True:
         try:
-            Controller(context, fleet, clock=utc_now, housing=housing).run()
+            Controller(context, fleet, clock=utc_now, housing=housing, node_house=node_house).run()
             return
         except (OSError, NoSuchRunError) as error:
             is_full = isinstance(error, OSError) and error.errno in DISK_FULL

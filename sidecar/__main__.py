@@ -1,5 +1,5 @@
-"""`python -m sidecar supervisor|agent|rank|keeper|attendant RUN_ID --node NODE_ID`: started by the runner, never by a
-person.
+"""`python -m sidecar supervisor|agent|rank|keeper|attendant|steward RUN_ID --node NODE_ID`: started by the runner,
+never by a person.
 
 `python -m sidecar clean` removes from a node what no run there needs, `report` says what it has, `build` builds an
 environment.
@@ -22,6 +22,7 @@ _PARTS = {
     "rank": "mpi_rank",
     "keeper": "keeper",
     "attendant": "attendant",
+    "steward": "steward",
 }
 
 

@@ -13,11 +13,10 @@ import os
 import select
 import sys
 import time
-from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from sidecar import child, collect, last_room, processes, stopping, tree
-from sidecar.contents import Contents
+from sidecar.contents import Shipped
 from sidecar.contract import bell, events, identity, lock, publish, settings
 from sidecar.contract.frames import (
     EVENTS_STREAM,
@@ -34,6 +33,7 @@ from sidecar.growth_hint import GrowthHint
 from sidecar.loss import find_loss
 from sidecar.outflow import Outflow
 from sidecar.peer import Peer, PeerGone
+from sidecar.steward_start import StewardKeeper
 from sidecar.supervisor_start import fork_supervisor, start_supervisor
 from sidecar.window import Window
 
@@ -61,7 +61,7 @@ class Agent:
         self._heard_at = time.monotonic()
         self._window = Window()
         self._outflow: Optional[Outflow] = None
-        self._contents: Optional[Contents] = None
+        self._shipped: Optional[Shipped] = None
         self._plan: Optional[NodePlan] = None
         self._indexer: Optional[TimeIndexer] = None
         self._collector: Optional[collect.Collector] = None
@@ -70,6 +70,7 @@ class Agent:
         self._supervisor: Optional[int] = None
         # Whether there is something for a supervisor to do.
         self._is_needed = False
+        self._steward = StewardKeeper(self._layout)
         self._start_count = 0
         self._next_start = 0.0
         self._is_leaving = False
@@ -146,6 +147,7 @@ class Agent:
         if self._has_lost():
             self._next_tick = time.monotonic() + _QUIET_S
             return
+        self._steward.keep(self._plan)
         self._is_needed = self._is_needed or self._has_orders()
         if self._is_needed:
             self._keep_supervisor()
@@ -207,26 +209,15 @@ class Agent:
             self._outflow.want(frame)
         elif frame.kind is FrameKind.ACK:
             self._window.acknowledged(frame.offset)
-        elif frame.kind in (FrameKind.NEED, FrameKind.BLOB) and self._contents is not None:
-            self._take_contents(self._contents, frame)
+        elif frame.kind in (FrameKind.NEED, FrameKind.BLOB) and self._shipped is not None:
+            for answer in self._shipped.take(frame):
+                self._send(answer)
         elif frame.kind is FrameKind.PING:
             self._send(json_frame(FrameKind.PONG, {**frame.body, **events.stamp()}))
             return
         if frame.kind not in (FrameKind.ACK, FrameKind.BLOB):
             self._pause_s = min(self._pause_s, _BUSY_S)
             self._next_tick = 0.0
-
-    def _take_contents(self, contents: Contents, frame: Frame) -> None:
-        try:
-            answer = contents.need(frame.body) if frame.kind is FrameKind.NEED else contents.take(frame)
-        except OSError as error:
-            message = f"the snapshot cannot be kept in {error.filename or self._layout.root}: {error.strerror}"
-            self._send(json_frame(FrameKind.PROBLEM, {"message": message}))
-            return
-        except (KeyError, TypeError, ValueError) as error:
-            raise BrokenFrame(f"{frame.kind.name} is not what it should be: {error}") from error
-        if answer:
-            self._send(json_frame(FrameKind.LACK, answer))
 
     def _accept_plan(self, body: Dict[str, Any]) -> None:
         plan = node_plan(body).resolved(work=os.environ.get(settings.WORK_DIRECTORY, ""), bundle=os.getcwd())
@@ -235,6 +226,7 @@ class Agent:
         if not self._layout.plan.exists():  # Else nothing is written: on a full disk it could not be.
             publish.create_once(self._layout.plan, publish.to_json(plan.to_record()))
         self._load_plan()
+        self._steward.keep(self._plan)
         self._send(json_frame(FrameKind.ACCEPTED, {"order": "plan"}))
 
     def _load_plan(self) -> None:
@@ -256,7 +248,7 @@ class Agent:
         )
         if self._plan.is_remote:
             self._outflow = Outflow(run, self._plan.node_id, self._send, self._window)
-            self._contents = Contents(Path(self._plan.snapshot_store), self._plan.node_id, self._plan.run_id)
+            self._shipped = Shipped(self._plan, self._layout.root)
 
     def _accept_order(self, body: Dict[str, Any]) -> None:
         name = str(body["order"])
@@ -276,6 +268,7 @@ class Agent:
             self._late_orders.append(body)
             return
         bell.ring(self._layout.bell)
+        bell.ring(self._layout.steward_bell)
         self._send(json_frame(FrameKind.ACCEPTED, {"order": name}))
 
     def _quit(self, name: str, body: Dict[str, Any]) -> None:
@@ -287,16 +280,17 @@ class Agent:
         if self._layout.plan.exists():
             publish.create_once(self._layout.order(name), publish.to_json(body))
             bell.ring(self._layout.bell)
+            bell.ring(self._layout.steward_bell)
             deadline = time.monotonic() + _QUIT_LIMIT_S
-            while self._is_supervised() and time.monotonic() < deadline:
+            while (self._is_supervised() or self._steward.is_there()) and time.monotonic() < deadline:
                 time.sleep(0.005)
             self._look_at_files()
         if self._loss is not None:
             # Whoever supervised may have gone before, and must not be started again.
             assert self._plan is not None, "it had a plan to lose"
             stopping.leave_nothing(processes.Mark(self._plan.run_id, self._plan.node_id))
-        if self._contents is not None:
-            self._contents.discard()
+        if self._shipped is not None:
+            self._shipped.discard()
         is_kept = bool(body.get("keep"))
         if not is_kept:
             self._remove()

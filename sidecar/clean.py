@@ -1,4 +1,4 @@
-"""Removes from a node's work directory what no run there needs: bundles, snapshots, built environments.
+"""Removes from a node's work directory what no run there needs: bundles, snapshots, built environments, images.
 
 What a run has written is never touched. A run needs its things for as long as its folder is there with a live
 supervisor; whether a supervisor on another machine (a shared home) lives cannot be seen from here: it counts as live.
@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
 
+from sidecar import house
 from sidecar.contract import lock, publish, snapshot_manifest
 from sidecar.contract.layout import NodeLayout, WorkspaceLayout
 from sidecar.contract.orders import NodePlan, node_plan
-from sidecar.contract.stores import BundlesLayout, EnvironmentsLayout, SnapshotsLayout
+from sidecar.contract.stores import BundlesLayout, EnvironmentsLayout, LayersLayout, SnapshotsLayout
+from sidecar.engine import Engine, EngineProblem, find_socket
 from sidecar.environments.cache import Slot
 
 # What was touched just now may belong to a run that has landed but has no plan yet, or is still arriving.
@@ -66,6 +68,7 @@ class Cleaning:
             "environments": self._clean_environments(),
             "snapshots": self._clean_snapshots(),
             "bundles": self._clean_bundles(),
+            "images": self._clean_images(),
         }
         return {
             "work_directory": str(self._work.root),
@@ -127,6 +130,28 @@ class Cleaning:
             is_manifest = path.parent == layout.root
             count += self._remove(path) and is_manifest
         return count
+
+    def _clean_images(self) -> int:
+        """Removes the images that were shipped here, what crashes left on the engine, and parts that came half."""
+        layers = LayersLayout.of(self._work.root).root
+        if not any(live.plan.is_contained for live in self._live):
+            for folder in (layers / name for name in _names(layers)):
+                self._remove(folder)
+        try:
+            path = find_socket(os.environ)
+        except EngineProblem:
+            return 0  # No engine of this node's.
+        if not os.path.exists(path):
+            return 0
+        engine = Engine(path)
+        try:
+            for _ in house.sweep(engine, self._work.root):
+                pass
+            return house.remove_shipped(engine)
+        except EngineProblem as problem:
+            if os.access(path, os.R_OK | os.W_OK):  # An engine that is not this user's has none of our images.
+                self._problems.append(str(problem))
+            return 0
 
     def _clean_bundles(self) -> int:
         layout = BundlesLayout(self._work.bundles)

@@ -1,4 +1,4 @@
-"""Takes the contents of a snapshot from the controller into the node's store: only those that it lacks, by hash.
+"""Takes what the controller ships into the node's stores: of a snapshot, or of an image, only what they lack, by hash.
 
 A content that came half stays as it is, so that even a connection that lives for a few kilobytes brings it further.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Set
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from sidecar.contract import publish
-from sidecar.contract.frames import BrokenFrame, Frame
-from sidecar.contract.stores import SnapshotsLayout
+from sidecar.contract.frames import IMAGE_STREAMS, OF_IMAGE, BrokenFrame, Frame, FrameKind, json_frame
+from sidecar.contract.orders import NodePlan
+from sidecar.contract.stores import LayersLayout, SnapshotsLayout
 
 _READ_BYTES = 1024 * 1024
 MANIFEST = "manifest"
@@ -23,13 +24,17 @@ class _Content(NamedTuple):
     size: int
     place: Path
     partial: Path
+    is_checked_later: bool
 
 
 class Contents:
-    """The store of one node, for one link of one run; runs that bring the same contents do not disturb each other."""
+    """The stores of one node, for one link of one run; runs that bring the same contents do not disturb each other."""
 
-    def __init__(self, store: Path, node_id: str, run_id: str) -> None:
+    def __init__(self, store: Path, node_id: str, run_id: str, *, layers: Optional[Path] = None) -> None:
+        """`layers` is the store of parts of images; then those are what is taken, and no snapshot's."""
         self._layout = SnapshotsLayout(store)
+        self._layers = None if layers is None else LayersLayout(layers)
+        self._incoming = self._layout.incoming if self._layers is None else self._layers.incoming
         self._ending = f".{node_id}.{run_id}.part"
         self._asked: Dict[int, _Content] = {}
         self._missing: Set[int] = set()
@@ -60,12 +65,17 @@ class Contents:
     def _content(self, sha256: str, size: int, kind: str) -> _Content:
         if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
             raise BrokenFrame(f"not a hash: {sha256!r}")
-        place = self._layout.manifest(sha256) if kind == MANIFEST else self._layout.object(sha256)
-        return _Content(sha256, size, place, self._layout.incoming / f"{sha256}{self._ending}")
+        if self._layers is not None:
+            place = self._layers.blob(sha256)
+        else:
+            place = self._layout.manifest(sha256) if kind == MANIFEST else self._layout.object(sha256)
+        # To hash some gigabytes takes longer than the controller waits for a sign of life: a layer is checked on its
+        # way into the engine.
+        return _Content(sha256, size, place, self._incoming / f"{sha256}{self._ending}", self._layers is not None)
 
     def discard(self) -> None:
         """Removes what has come only half; the run is over."""
-        for partial in self._layout.incoming.glob(f"*{self._ending}"):
+        for partial in self._incoming.glob(f"*{self._ending}"):
             partial.unlink(missing_ok=True)
 
     def take(self, frame: Frame) -> Dict[str, Any]:
@@ -85,16 +95,50 @@ class Contents:
             publish.write_all(descriptor, frame.payload)
             if frame.offset + len(frame.payload) < content.size:
                 return {}
-            os.fsync(descriptor)
+            if not content.is_checked_later:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        if _sha256(content.partial) != content.sha256:
+        if not content.is_checked_later and _sha256(content.partial) != content.sha256:
             content.partial.unlink()
             return {"missing": [[frame.stream, 0]], "is_complete": False}
         content.place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(content.partial, content.place)
         self._missing.discard(frame.stream)
         return {"missing": [], "is_complete": True} if self.is_complete else {}
+
+
+class Shipped:
+    """What is shipped for one run: a snapshot, and where its containers are made here, parts of an image."""
+
+    def __init__(self, plan: NodePlan, node_root: Path) -> None:
+        store = Path(plan.snapshot_store)
+        layers = LayersLayout.of(store.parent).root
+        self._node_root = node_root
+        self._snapshot = Contents(store, plan.node_id, plan.run_id)
+        self._image = Contents(store, plan.node_id, plan.run_id, layers=layers)
+
+    def take(self, frame: Frame) -> Iterator[Frame]:
+        """Takes a question or a piece; yields what is to be answered. Raises BrokenFrame for nonsense."""
+        body = frame.body if frame.kind is FrameKind.NEED else {}
+        is_image = body.get("of") == OF_IMAGE or frame.stream >= IMAGE_STREAMS
+        contents = self._image if is_image else self._snapshot
+        try:
+            answer = contents.need(body) if frame.kind is FrameKind.NEED else contents.take(frame)
+        except OSError as error:
+            what, place = "image" if is_image else "snapshot", error.filename or self._node_root
+            message = f"the {what} cannot be kept in {place}: {error.strerror}"
+            yield json_frame(FrameKind.PROBLEM, {"message": message})
+            return
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenFrame(f"{frame.kind.name} is not what it should be: {error}") from error
+        if answer:
+            yield json_frame(FrameKind.LACK, {**answer, "of": OF_IMAGE} if is_image else answer)
+
+    def discard(self) -> None:
+        """Removes what has come only half; the run is over."""
+        self._snapshot.discard()
+        self._image.discard()
 
 
 def _size(path: Path) -> int:

@@ -6,8 +6,8 @@ from sidecar.contract.orders import NodePlan
 
 
 def read(plan: NodePlan) -> str:
-    """The plan's; of a container, which gets its address only when it starts, what it finds it has."""
-    if not (plan.is_contained and plan.meets):
+    """The plan's; of a container on a network of its own, which has an address once it starts, what it finds it has."""
+    if plan.is_remote or not (plan.is_contained and plan.meets):
         return plan.address
     from sidecar import meeting  # Only here: it brings modules that other supervisors need not load.
 

@@ -1,4 +1,4 @@
-"""Starts a node's supervisor in a session of its own; it outlives the caller and whatever the caller hangs on."""
+"""Starts a node's supervisor or steward in a session of its own; it outlives the caller and what that hangs on."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from sidecar.contract.orders import NodePlan
 if TYPE_CHECKING:
     import subprocess
 
+SUPERVISOR, STEWARD = "supervisor", "steward"
+
 
 def start_supervisor(plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[bytes]:
-    """Starts one as a program of its own; the caller may have threads."""
+    """Starts a supervisor as a program of its own; the caller may have threads."""
+    return start_part(SUPERVISOR, plan, layout)
+
+
+def start_part(part: str, plan: NodePlan, layout: NodeLayout) -> subprocess.Popen[bytes]:
+    """Starts one of them as a program of its own; the caller may have threads."""
     import subprocess
 
     environ = dict(os.environ)
     environ[settings.NODE_ROOT] = str(layout.root)
-    with open(layout.supervisor_log, "ab") as log, open(os.devnull, "rb") as null:
+    path = layout.supervisor_log if part == SUPERVISOR else layout.steward_log
+    with open(path, "ab") as log, open(os.devnull, "rb") as null:
         return subprocess.Popen(
-            [sys.executable, "-s", "-S", "-E", "-m", "sidecar", "supervisor", plan.run_id, "--node", plan.node_id],
+            [sys.executable, "-s", "-S", "-E", "-m", "sidecar", part, plan.run_id, "--node", plan.node_id],
             cwd=plan.bundle,
             env=environ,
             stdin=null,

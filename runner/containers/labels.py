@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-_PREFIX = "io.scriptrun."
-RUN = _PREFIX + "run"
-NODE = _PREFIX + "node"
-ROLE = _PREFIX + "role"
-WORKSPACE = _PREFIX + "workspace"
-# On images: the hash of everything that went in, and the name that the config gave the environment.
-KEY = _PREFIX + "key"
-ENVIRONMENT = _PREFIX + "environment"
+from sidecar.contract.container_labels import ENVIRONMENT as ENVIRONMENT
+from sidecar.contract.container_labels import KEY as KEY
+from sidecar.contract.container_labels import NODE as NODE
+from sidecar.contract.container_labels import ROLE as ROLE
+from sidecar.contract.container_labels import RUN as RUN
+from sidecar.contract.container_labels import WORKSPACE as WORKSPACE
+
 # Images that are not pulled but made here.
 REPOSITORY = "scriptrun/environment"
 _HOST_NAME_LIMIT = 63

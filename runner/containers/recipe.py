@@ -54,6 +54,11 @@ class Recipe:
         """Whether something is installed on top of the base."""
         return bool(self.pip or self.conda)
 
+    @property
+    def is_built(self) -> bool:
+        """Whether it is more than a base image."""
+        return self.base_image is None or self.has_dependencies
+
     def dockerfile_key(self, platform: str, context: str | None) -> str:
         """The key of what the Dockerfile builds; `context` is the hash of the files beside it."""
         assert self.dockerfile is not None or context is not None, "there is something to build"

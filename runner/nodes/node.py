@@ -15,13 +15,14 @@ from runner.errors import MachineError
 from runner.nodes import clock, contact
 from runner.nodes.clock import ClockOffset
 from runner.nodes.delivery import Delivery
+from runner.nodes.image_shipment import ImageShipment
 from runner.nodes.intake import DISK_FULL, Intake
 from runner.nodes.node_state import NodeState
 from runner.nodes.outbox import Outbox
 from runner.nodes.shipment import Shipment
 from runner.transports.transport import Link, Transport
 from sidecar.contract import publish, settings
-from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, json_frame, read_frame
+from sidecar.contract.frames import EVENTS_STREAM, OF_IMAGE, BrokenFrame, Frame, FrameKind, json_frame, read_frame
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 
 _FIRST_PAUSE_S = 0.05
@@ -78,6 +79,7 @@ class Node:
         self.intake = intake
         self.delivery = delivery
         self.shipment = shipment
+        self.image_shipment: ImageShipment | None = None
         self._contact_file = contact_file
         self._clock_file = clock_file
         self._contact_limit_s = contact_limit_s
@@ -128,6 +130,14 @@ class Node:
             self._orders[name] = {"order": name, "verb": verb.value, **(body or {})}
             if self._outbox is not None:
                 self._outbox.post(json_frame(FrameKind.ORDER, self._orders[name]))
+
+    def ship_image(self, shipment: ImageShipment) -> None:
+        """Begins to send the parts of an image that the node lacks: now, and on every link until it has them."""
+        with self._guard:
+            self.image_shipment = shipment
+            if self._outbox is not None:
+                for question in shipment.questions():
+                    self._outbox.post(question)
 
     @property
     def is_reached(self) -> bool:
@@ -275,6 +285,9 @@ class Node:
                 outbox.post(question)
         with self._guard:
             self._outbox = outbox
+            if self.image_shipment is not None and not self.image_shipment.is_complete:
+                for question in self.image_shipment.questions():
+                    outbox.post(question)
             for name, order in self._orders.items():
                 if name not in self._accepted:
                     outbox.post(json_frame(FrameKind.ORDER, order))
@@ -297,8 +310,10 @@ class Node:
         elif frame.kind is FrameKind.PONG:
             outbox.answered(frame.body)
             self._measure_clock(frame.body)
-        elif frame.kind is FrameKind.LACK and self.shipment is not None:
-            outbox.ship(self.shipment.take_answer(frame.body))
+        elif frame.kind is FrameKind.LACK:
+            shipment = self.image_shipment if frame.body.get("of") == OF_IMAGE else self.shipment
+            if shipment is not None:
+                outbox.ship(shipment.take_answer(frame.body))
 
     def _measure_clock(self, pong: Mapping[str, Any]) -> None:
         better = clock.measure(pong, self.clock)

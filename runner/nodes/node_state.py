@@ -24,6 +24,7 @@ _NEEDED: dict[str, dict[str, type]] = {
     events.STARTED: {"process": str, "pid": int, "log": str, "is_user": bool, "address": str, **_STAMP},
     events.EXITED: {"process": str, "exit_code": object, "signal": object, "error": object, "is_lost": bool, **_STAMP},
     events.LAUNCHES: {"argvs": list},
+    events.PAUSED: {},
     events.STALLED: {"process": str},
     events.RESUMED: {"process": str},
     events.STOPPING: {"reason": str, **_STAMP},
@@ -68,6 +69,8 @@ class NodeState:
     stalled: set[str] = field(default_factory=set)
     launches: list[list[str]] | None = None
     stopping: list[dict[str, Any]] = field(default_factory=list)
+    # The container of the node that somebody paused.
+    paused: str | None = None
     loss: str | None = None
     is_stopped: bool = False
     is_ended: bool = False
@@ -98,6 +101,8 @@ class NodeState:
             self.stopping.append(dict(record))
         elif event == events.STOPPED:
             self.is_stopped = True
+        elif event == events.PAUSED:
+            self.paused = str(record["container"]) if record.get("container") else None
         elif event == events.ENDED:
             self.is_ended = True
 

@@ -85,18 +85,18 @@ def run(context: RunContext, stage: Stage, housing: Housing) -> HadImage | None:
     had = None
     if not housing.has_lived():
         first = context.nodes[0].node_id
-        had = _beside(
+        had = beside(
             stage, image_build.PHASE, lambda is_off: housing.have_image(lambda text: stage.say(first, text), is_off)
         )
         # The agents start meanwhile.
         for node in stage.fleet:
             node.open()
-        _beside(stage, secure.PHASE, lambda is_off: housing.move_in(stage.say, is_off))
-    housing.look_after(stage.say, lambda node_id, why: _tell_paused(context, stage, node_id, why))
+        beside(stage, secure.PHASE, lambda is_off: housing.move_in(stage.say, is_off))
+    housing.look_after(stage.say, lambda node_id, why: tell_paused(context, stage, node_id, why))
     return had
 
 
-def _beside(stage: Stage, phase: str, act: Callable[[Callable[[], bool]], _Found]) -> _Found:
+def beside(stage: Stage, phase: str, act: Callable[[Callable[[], bool]], _Found]) -> _Found:
     """Has `act` done in a thread, so that a cancellation is heard. Raises PhaseFailed and CancelRequested."""
     found: list[_Found] = []
     errors: list[Exception] = []
@@ -127,7 +127,7 @@ def _beside(stage: Stage, phase: str, act: Callable[[Callable[[], bool]], _Found
     return found[0]
 
 
-def _tell_paused(context: RunContext, stage: Stage, node_id: str, why: str | None) -> None:
+def tell_paused(context: RunContext, stage: Stage, node_id: str, why: str | None) -> None:
     """A paused container is out of reach until somebody lets it go on: every command says so."""
     path = context.run.node_contact(node_id)
     if why is None:

@@ -15,6 +15,8 @@ Every event has `event`, `at_ns` (wall clock, UTC) and `monotonic_ns` (this boot
 | killing | count | supervisor, before KILL |
 | stopped | reason | supervisor, once nothing is left |
 | ended | | supervisor: every process it was ordered to start has ended |
+| container | role, sentence: why the container of that role is no more | steward |
+| paused | container: its name; None once it goes on | steward |
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ STOPPING = "stopping"
 KILLING = "killing"
 STOPPED = "stopped"
 ENDED = "ended"
+CONTAINER = "container"
+PAUSED = "paused"
 
 BEGUN = "begun"
 DONE = "done"

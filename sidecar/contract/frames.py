@@ -36,6 +36,9 @@ PROTOCOL_VERSION = 1
 # Too small: many frames for one log. Too large: memory for a hostile peer, and status frames wait behind data.
 PAYLOAD_LIMIT = 1024 * 1024
 EVENTS_STREAM = 0
+# Contents from this number on are parts of an image, below it those of the snapshot; `of` says the same in JSON.
+IMAGE_STREAMS = 1 << 30
+OF_IMAGE = "image"
 # How much of what is there proves, by its hash, that it is the beginning of the same file: more would be read twice,
 # less could agree by chance.
 TAIL_BYTES = 64 * 1024

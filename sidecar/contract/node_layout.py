@@ -76,6 +76,21 @@ class NodeLayout(NamedTuple):
         return self.root / "attendant.bell"
 
     @property
+    def steward_lock(self) -> Path:
+        """Locked (flock) by the one live steward, which looks after the node's containers where it is a machine."""
+        return self.root / "steward.lock"
+
+    @property
+    def steward_log(self) -> Path:
+        """Whatever a steward prints."""
+        return self.root / "steward.log"
+
+    @property
+    def steward_bell(self) -> Path:
+        """FIFO: any byte written wakes the steward."""
+        return self.root / "steward.bell"
+
+    @property
     def container_words(self) -> Path:
         """What the containers of the node print before and beside their work."""
         return self.root / "container.log"

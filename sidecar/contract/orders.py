@@ -9,6 +9,10 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 class Verb(str, enum.Enum):
     """What an order asks for."""
 
+    # Where the node is a machine with an engine of its own: done by its steward, the first without an order.
+    ENGINE = "engine"
+    IMAGE = "image"
+    HOUSE = "house"
     BUILD = "build"
     PREPARE = "prepare"
     MEET = "meet"
@@ -20,6 +24,9 @@ class Verb(str, enum.Enum):
 
 # Order names sort in the order they are carried out; STOP is looked for first whatever its name.
 ORDER_NAMES = {
+    Verb.ENGINE: "01-engine",
+    Verb.IMAGE: "03-image",
+    Verb.HOUSE: "05-house",
     Verb.BUILD: "10-build",
     Verb.PREPARE: "20-prepare",
     Verb.MEET: "25-meet",
@@ -28,6 +35,7 @@ ORDER_NAMES = {
     Verb.RELEASE: "90-release",
     Verb.QUIT: "99-quit",
 }
+STEWARDS = frozenset({Verb.ENGINE, Verb.IMAGE, Verb.HOUSE})
 # Second start order of an MPI run: the launcher's own helpers, known only once the launcher runs.
 MPI_HELPERS_ORDER = "35-start-mpi"
 START_ORDERS = (ORDER_NAMES[Verb.START], MPI_HELPERS_ORDER)
@@ -99,6 +107,11 @@ class NodePlan(NamedTuple):
     def meets(self) -> bool:
         """Whether the node has to find the others on a network."""
         return self.node_count > 1 and (self.is_remote or self.is_contained)
+
+    @property
+    def has_steward(self) -> bool:
+        """Whether the containers are made on the node itself, by an engine that only it can reach."""
+        return self.is_remote and self.is_contained
 
     def resolved(self, *, work: str, bundle: str) -> NodePlan:
         """The plan with absolute paths, as only the node itself can know them."""

@@ -17,6 +17,10 @@ bundles/
   <sha256>.<pid>-<8 hex>.new, .broken    being laid out, or found damaged and on its way out
   <sha256>.zip             where it is sent from: the archive
   index.json               where it is sent from: which archive fits which nodes, so that it need not be made again
+layers/
+  blobs/<sha256>           part of an image: a layer, or its configuration; on a node only until the engine has it
+  images/<sha256>.json     where they are sent from: the parts of the image with that id
+  incoming/                what is not whole yet
 runs/<run_id>/.state/
   mirror.json, .lock, .log how far the run has been copied to a user's MLflow server
 """
@@ -107,6 +111,39 @@ class BundlesLayout(NamedTuple):
     def choices(self) -> Path:
         """Which archive fits which nodes."""
         return self.root / "index.json"
+
+
+# In an archive of images, as `docker save` and `docker load` have it: which files are what.
+ARCHIVE_MANIFEST = "manifest.json"
+
+
+class LayersLayout(NamedTuple):
+    """The places in a store of parts of images, on the side that sends them and on a node."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, work: Path) -> LayersLayout:
+        """The store of a workspace, or of a node's work directory."""
+        return cls(work / "layers")
+
+    @property
+    def blobs(self) -> Path:
+        """The parts lie here."""
+        return self.root / "blobs"
+
+    def blob(self, sha256: str) -> Path:
+        """The part with that hash."""
+        return self.blobs / sha256
+
+    def image(self, sha256: str) -> Path:
+        """Which parts the image with that id has."""
+        return self.root / "images" / f"{sha256}.json"
+
+    @property
+    def incoming(self) -> Path:
+        """Parts that are not whole yet."""
+        return self.root / "incoming"
 
 
 class BundleContents(NamedTuple):

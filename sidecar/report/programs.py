@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, Iterator, List, Mapping, Optional, Tuple
 
 from sidecar import mpi_found
+from sidecar.engine import EngineProblem, find_socket, unreachable
 from sidecar.report import gpus
 from sidecar.report.finding import OK, WARN, Finding
 
@@ -77,17 +78,19 @@ def output_of(argv: List[str]) -> Optional[str]:
 
 
 def _docker(environ: Mapping[str, str]) -> Finding:
-    address = environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     only = "only runs with docker_runtime_config need it"
-    if not address.startswith("unix://"):
-        return Finding("docker", OK, "remote", f"{address} is asked only when a run needs it")
-    path = address[len("unix://") :]
+    try:
+        path = find_socket(environ)
+    except EngineProblem as problem:
+        return Finding("docker", OK, "remote", f"{problem}; it is asked only when a run needs it")
     try:
         answer = _ask_docker(path)
     except FileNotFoundError:
         return Finding("docker", OK, "none", f"none: no {path}; {only}")
     except OSError as error:
-        return Finding("docker", WARN, "none", f"not reachable at {path}: {error.strerror or error}; {only}")
+        why = unreachable(path, error)
+        brief = "forbidden" if isinstance(error, PermissionError) else "none"
+        return Finding("docker", WARN, brief, f"{why}; {only}", why.hint)
     found = re.search(rb'"Version":"([^"]+)"', answer)
     version = found[1].decode("ascii", "replace") if found else "of an unknown version"
     return Finding("docker", OK, version, f"{version} at {path}")

@@ -25,6 +25,7 @@ from tests.benchmarks import (
     ssh_first_line,
     ssh_flood,
     ssh_idle,
+    ssh_image,
     ssh_latency,
     startup,
     timing,
@@ -34,12 +35,14 @@ from tests.benchmarks.stage import Stage
 
 _OVER_SSH: Mapping[str, Callable[[Stage], Section]] = {
     benchmark.NAME: benchmark.measure
-    for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle)
+    for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle, ssh_image)
 }
 _BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
     benchmark.NAME: benchmark.measure
     for benchmark in (startup, mpi, output, idle, history_list, metrics, docker_first_line)
 } | dict(_OVER_SSH)
+
+_IN_DOCKER = (docker_first_line.NAME, ssh_image.NAME)
 
 # A load average from before the first command. Smaller warns of the build that has just ended, larger warns too late.
 _BUSY_LOAD = 0.7
@@ -87,8 +90,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(name: str, stage: Stage) -> Section:
     """One benchmark; one that breaks is a missed limit, and the others still run."""
-    group = "lab" if name in _OVER_SSH else "docker" if name == docker_first_line.NAME else None
-    why = groups.obstacle(group) if group is not None else None
+    needed = [*(["lab"] if name in _OVER_SSH else []), *(["docker"] if name in _IN_DOCKER else [])]
+    why = next((why for group in needed if (why := groups.obstacle(group)) is not None), None)
     if why is not None:
         return Section(name=name, title="NOT MEASURED", notes=[f"SKIPPED: nothing to measure on: {why}"])
     try:

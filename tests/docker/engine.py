@@ -33,19 +33,35 @@ _DRIVERS = ("overlay2", "vfs")
 class Engine:
     """An engine; `address` is for DOCKER_HOST."""
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = (), group: str = "root") -> None:
-        """`folder` keeps everything of it; its path is short, since a socket's may have 107 bytes."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: Sequence[str] = (),
+        group: str = "root",
+        has_own_network: bool = True,
+        in_memory: bool = False,
+    ) -> None:
+        """`folder` keeps everything of it; its path is short, since a socket's may have 107 bytes.
+
+        Without a network of its own it shares this machine's loopback, and makes no bridge there. Images in memory are
+        made and removed quickly.
+        """
         self.folder = folder
         self.address = f"unix://{folder}/s"
-        self._options = options
+        self._options = options if has_own_network else (*options, "--bridge=none", "--iptables=false")
         self._group = group
         self._daemon: subprocess.Popen[bytes] | None = None
         self._driver = _DRIVERS[0]
-        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
+        network = ["--net"] if has_own_network else []
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *network, "--pid", "--fork", "--kill-child"]
         command += ["--mount-proc", "docker-init", "--", "sleep", "infinity"]
         self._unshare = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         self.first = self._first_process()
         self.inside(["ip", "link", "set", "lo", "up"])
+        if in_memory:
+            (folder / "data").mkdir()
+            self.inside(["mount", "-t", "tmpfs", "-o", "mode=711", "engine", str(folder / "data")])
 
     def _first_process(self) -> Process:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -136,7 +152,9 @@ class Engine:
 
 
 @contextlib.contextmanager
-def running_engine(*, options: Sequence[str] = (), group: str = "root") -> Iterator[Engine]:
+def running_engine(
+    *, options: Sequence[str] = (), group: str = "root", has_own_network: bool = True, in_memory: bool = False
+) -> Iterator[Engine]:
     """An engine that answers. Raises LabError where this machine cannot run one."""
     missing = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
     if os.geteuid() != 0 or missing:
@@ -145,7 +163,7 @@ def running_engine(*, options: Sequence[str] = (), group: str = "root") -> Itera
     folder = Path(tempfile.mkdtemp(prefix="srd-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
-        engine = Engine(folder, options=options, group=group)
+        engine = Engine(folder, options=options, group=group, has_own_network=has_own_network, in_memory=in_memory)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

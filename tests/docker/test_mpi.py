@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.docker.stage import DockerStage
-from tests.lab.cache import cache_folder, claimed
+from tests.docker.wheels import mpi_wheels
 
 pytestmark = [pytest.mark.docker, pytest.mark.network, pytest.mark.timeout(600)]
 
@@ -28,16 +26,7 @@ world.barrier()
 @pytest.fixture(scope="module")
 def wheels() -> Path:
     """A folder with mpi4py and MPICH for the Python of the image; fetched once on this machine."""
-    (cache_folder() / "wheels").mkdir(exist_ok=True)
-    with claimed("wheels/mpi-cp39") as kept:
-        if not kept.exists():
-            platforms = [f"manylinux{tag}_x86_64" for tag in ("_2_28", "_2_17", "2014", "_2_5")]
-            wanted = ["--only-binary=:all:", "--python-version=3.9", *(f"--platform={name}" for name in platforms)]
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", *wanted, "mpi4py>=4", "mpich"]
-            part = kept.with_suffix(".part")
-            subprocess.run([*pip, "--dest", str(part)], check=True, timeout=600)
-            part.rename(kept)
-        return kept
+    return mpi_wheels()
 
 
 def test_two_nodes_of_two_ranks(stage: DockerStage, wheels: Path) -> None:

@@ -67,7 +67,9 @@ def test_live_run_keeps_its_things(work: WorkspaceLayout) -> None:
     report = clean(work)
     held.close()
     assert left(work) == {"bundles/used", "snapshots/used.json", "environments/used"}
-    assert report["removed"] == {"environments": 1, "snapshots": 1, "bundles": 1} and report["live_runs"] == [RUN]
+    assert report["removed"] == {"environments": 1, "snapshots": 1, "bundles": 1, "images": 0} and report[
+        "live_runs"
+    ] == [RUN]
     assert report["freed_bytes"] > 0 and report["problems"] == []
     assert [path.name for path in (work.snapshots / "objects").rglob("*") if path.is_file()] == ["a" * 64]
 

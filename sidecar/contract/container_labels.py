@@ -1,0 +1,19 @@
+"""How whatever belongs to a run is labelled on an engine, whichever side made it."""
+
+from __future__ import annotations
+
+_PREFIX = "io.scriptrun."
+RUN = _PREFIX + "run"
+NODE = _PREFIX + "node"
+ROLE = _PREFIX + "role"
+WORKSPACE = _PREFIX + "workspace"
+# On images: the hash of everything that went in, and the name that the config gave the environment.
+KEY = _PREFIX + "key"
+ENVIRONMENT = _PREFIX + "environment"
+# Images that were shipped to a node, each under the hash of its id.
+SHIPPED = "scriptrun/shipped"
+
+
+def shipped_name(image_id: str) -> str:
+    """What the image with this id is called on a node that it was shipped to."""
+    return f"{SHIPPED}:{image_id.rpartition(':')[2]}"

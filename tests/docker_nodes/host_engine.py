@@ -1,0 +1,94 @@
+"""A Docker engine on a host of the lab: in all its namespaces, with a socket that user lab may use."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+
+import docker
+
+from runner.containers.presence import check_engine
+from runner.errors import MachineError
+from tests.lab.command import LabError
+from tests.lab.host import Host
+
+_START_LIMIT_S = 60.0
+_SOCKET = "/run/docker.sock"
+_DISK, _MEMORY = "/home/engine", "/run/engine"
+# A host sees no control groups: its engine gets those of this machine. And whatever runs in a container asks the
+# kernel itself for the boot's id, so the host may not have another one.
+_GROUPS = """
+set -e
+umount /proc/sys/kernel/random/boot_id
+mount -t tmpfs cgroup /sys/fs/cgroup
+for name in cpu cpuacct cpuset memory devices freezer blkio pids; do
+    mkdir /sys/fs/cgroup/$name; mount -t cgroup -o $name cgroup /sys/fs/cgroup/$name || rmdir /sys/fs/cgroup/$name
+done
+mkdir /sys/fs/cgroup/systemd; mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || true
+"""
+
+
+class HostEngine:
+    """The engine of one host."""
+
+    def __init__(self, host: Host, *, in_memory: bool = True) -> None:
+        """Images in memory are loaded and removed quickly; on the disk they are as slow as anywhere."""
+        self.host = host
+        self._data = _MEMORY if in_memory else _DISK
+        self._daemon: subprocess.Popen[bytes] | None = None
+        host.run("sh", "-c", _GROUPS)
+        host.run("mkdir", "-p", self._data)
+
+    @property
+    def address(self) -> str:
+        """Where this machine finds it; a socket's path may have 107 bytes."""
+        return f"unix://{self.host.path(_SOCKET)}"
+
+    def start(self) -> None:
+        """Starts the daemon. Raises LabError."""
+        argv = ["dockerd", f"--data-root={self._data}", "--exec-root=/run/docker-x", "--pidfile=/run/docker.pid"]
+        argv += [f"--host=unix://{_SOCKET}", f"--group={self.host.lab_user.uid}", "--bridge=none", "--iptables=false"]
+        argv += ["--cgroup-parent=/scriptrun-tests"]
+        path = self.host.folder / "dockerd.log"
+        with open(path, "ab") as log:
+            self._daemon = subprocess.Popen(self.host.inside(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + _START_LIMIT_S
+        while time.monotonic() < deadline and self._daemon.poll() is None:
+            with contextlib.suppress(MachineError):
+                check_engine({"DOCKER_HOST": self.address})
+                return
+            time.sleep(0.05)
+        raise LabError(f"dockerd does not start on {self.host.name}: {path.read_text(errors='replace')[-600:]}")
+
+    def client(self) -> docker.APIClient:
+        """A client of its own."""
+        return docker.APIClient(base_url=self.address, version="auto", timeout=60)
+
+    def stop(self) -> None:
+        """As `systemctl stop docker`; its containers end."""
+        if self._daemon is not None and self._daemon.poll() is None:
+            with contextlib.suppress(LabError):
+                self.host.run("sh", "-c", "kill -TERM $(cat /run/docker.pid)")
+            self._daemon.wait(timeout=30)
+
+    def containers(self) -> list[str]:
+        """The names of all containers with our labels, dead ones too."""
+        with contextlib.closing(self.client()) as client:
+            found = client.containers(all=True, filters={"label": "io.scriptrun.run"})
+        return sorted(str(container["Names"][0]).lstrip("/") for container in found)
+
+
+@contextlib.contextmanager
+def engines_on(hosts: Sequence[Host], *, in_memory: bool = True) -> Iterator[list[HostEngine]]:
+    """An engine on each of the hosts."""
+    made: list[HostEngine] = []
+    try:
+        for host in hosts:
+            made.append(HostEngine(host, in_memory=in_memory))
+            made[-1].start()
+        yield made
+    finally:
+        for engine in made:
+            engine.stop()

@@ -1,0 +1,84 @@
+"""What becomes of a run whose containers, engine or helpers on a host die."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from tests.docker_nodes.stage import LIMIT_S, NodesStage
+from tests.faults.lab import wait_until
+
+pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.timeout(600)]
+
+_WAIT = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
+
+
+def test_container_out_of_memory(stage: NodesStage) -> None:
+    """The limit is named, the log is complete, and nothing stays."""
+    script = "print('ready', flush=True)\nkept = [bytearray(2**20) for _ in range(4096)]"
+    record = stage.run_to_end(stage.config(script, runtime={"arguments": ["--memory", "96m", "--memory-swap", "96m"]}))
+    assert record["status"] == "Failed", stage.explain(record)
+    assert "out of memory" in record["failure"]["summary"], stage.explain(record)
+    assert "96 MiB" in record["failure"]["summary"], stage.explain(record)
+    assert stage.layout(record).driver_log(None).read_text().startswith("ready\n")
+    stage.expect_nothing_left()
+
+
+def test_container_removed(stage: NodesStage) -> None:
+    """`docker rm -f` on the host ends the run as Failed, and says so."""
+    run_id = stage.submit_and_wait(stage.config(_WAIT))
+    with contextlib.closing(stage.engines[0].client()) as client:
+        client.remove_container(f"{run_id}-lab1", force=True)
+    record = stage.wait_ended(run_id)
+    assert record["status"] == "Failed", stage.explain(record)
+    assert "was removed" in record["failure"]["summary"], stage.explain(record)
+    stage.expect_nothing_left()
+
+
+def test_paused_container_is_told_and_can_be_canceled(stage: NodesStage) -> None:
+    """`docker pause` on the host: `status` says so and how it goes on; `cancel` does not wait for that."""
+    run_id = stage.submit_and_wait(stage.config(_WAIT))
+    with contextlib.closing(stage.engines[0].client()) as client:
+        client.pause(f"{run_id}-lab1")
+    wait_until(lambda: "docker unpause" in stage.run("status", run_id).stdout, limit_s=LIMIT_S, what="the pause")
+    assert stage.run("cancel", run_id).returncode == 0
+    assert stage.wait_ended(run_id)["status"] == "Canceled"
+    stage.expect_nothing_left()
+
+
+def test_steward_and_agent_are_killed(stage: NodesStage) -> None:
+    """Neither is needed for the job: both come back, and the run ends as if nothing had been."""
+    script = (
+        "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('/tmp/go'): time.sleep(0.05)\nprint(2)"
+    )
+    run_id = stage.submit_and_wait(stage.config(script))
+    for part in ("steward", "agent"):
+        assert stage.lab.faults.kill(0, "sidecar", part, run_id) == 1
+    with contextlib.closing(stage.engines[0].client()) as client:
+        client.exec_start(client.exec_create(f"{run_id}-lab1", ["touch", "/tmp/go"])["Id"])
+    record = stage.wait_ended(run_id)
+    assert record["status"] == "Completed", stage.explain(record)
+    assert stage.layout(record).driver_log(None).read_text() == "ready\n2\n"
+    stage.expect_nothing_left()
+
+
+def test_cancel_leaves_nothing(stage: NodesStage) -> None:
+    """A canceled run has no container, no folder and no process on the host."""
+    run_id = stage.submit_and_wait(stage.config(_WAIT))
+    assert stage.run("cancel", run_id).returncode == 0
+    assert stage.wait_ended(run_id)["status"] == "Canceled"
+    stage.expect_nothing_left()
+    assert stage.lab[0].processes() == []
+
+
+def test_engine_that_is_not_there(stage: NodesStage) -> None:
+    """Exit 3, one sentence that names the host and the socket, and nothing stays; `doctor` says the same before."""
+    stage.engines[0].stop()
+    try:
+        record = stage.run_to_end(stage.config("print(1)"))
+    finally:
+        stage.engines[0].start()
+    assert (record["exit_code"], record["status"]) == (3, "Failed"), stage.explain(record)
+    assert "on lab1 failed: no Docker engine at /var/run/docker.sock" in record["failure"]["summary"]
+    stage.expect_nothing_left()
