@@ -302,11 +302,9 @@ def _drive(context: RunContext, fleet: Fleet, housing: Housing | None, node_hous
 def _is_removed(run: RunLayout) -> bool:
     """Whether the run's record is gone, and stays gone for a while."""
     deadline = time.monotonic() + _REMOVED_AFTER_S
-    while not run.record.exists():
-        if time.monotonic() > deadline:
-            return True
+    while not run.record.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    return False
+    return not run.record.exists()
 
 
 def read_secrets() -> Secrets:
