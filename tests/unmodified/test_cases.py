@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ def test_pytorch_and_tensorflow_processes(project: Project) -> None:
 @pytest.mark.mpi
 @pytest.mark.case("mpi")
 def test_mpi_ranks_on_two_nodes(project: Project) -> None:
-    """An allreduce over both, logged by the first (case 11)."""
-    printed = project.run("submit.py")
+    """An allreduce over both, logged by the first (case 11); with the MPI that is beside the tests' own Python."""
+    printed = project.run("submit.py", MPI_PYTHON=sys.executable)
     assert "rank 0 of 2 epoch 1 total 3" in printed and "rank 1 of 2 epoch 1 total 3" in printed
     assert "metrics {'total': [1, 3]}" in printed
 

@@ -1,12 +1,18 @@
 """In the style of distributed-pytorch-with-horovod.ipynb."""
 
-from azureml.core import Experiment, ScriptRunConfig, Workspace
+import os
+
+from azureml.core import Environment, Experiment, ScriptRunConfig, Workspace
 from azureml.core.runconfig import MpiConfiguration
 
 ws = Workspace.from_config()
+with_mpi = Environment("with-mpi")
+with_mpi.python.user_managed_dependencies = True
+with_mpi.python.interpreter_path = os.environ["MPI_PYTHON"]
 src = ScriptRunConfig(
     source_directory=".",
     script="horovod_like.py",
+    environment=with_mpi,
     arguments=["--epochs", 2],
     distributed_job_config=MpiConfiguration(process_count_per_node=1, node_count=2),
 )
