@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,19 @@ def test_what_scripts_observe(real_python: Path) -> None:
     assert len(theirs) > 100
     different = {call: (theirs[call], ours[call]) for call in theirs if theirs[call] != ours[call]}
     assert different.keys() == OTHERWISE.keys(), {call: different.get(call) for call in different.keys() ^ OTHERWISE}
+
+
+def test_beside_the_real_package_nothing_is_enabled(real_python: Path) -> None:
+    """The command says what stands in the way and what to do, and writes nothing."""
+    paths = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
+    answers = {}
+    for word in ("enable", "status", "disable"):
+        command = [real_python, "-m", "runner", "azureml", word]
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+        answers[word] = (done.returncode, done.stdout + done.stderr)
+    assert answers["enable"][0] == 2 and "azureml-core" in answers["enable"][1]
+    assert "pip uninstall" in answers["enable"][1]
+    assert answers["status"][0] == 0 and "not enabled in" in answers["status"][1]
+    assert "installed here: azureml-core" in answers["status"][1]
+    assert answers["disable"] == (0, "was not enabled\n")
+    assert not [*real_python.parents[1].rglob("scriptrun-azureml.pth")]

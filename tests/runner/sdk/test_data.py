@@ -133,3 +133,21 @@ def test_resume_from_is_an_argument(experiment: Experiment, project: Path, data:
     run = experiment.submit(ScriptRunConfig(project, "train.py", ["a"], resume_from=place))
     run.wait_for_completion()
     assert run.get_details()["runDefinition"]["arguments"] == ["a", "--resume-from", str(data / "deep")]
+
+
+def test_addresses_are_opened_by_fsspec(experiment: Experiment, project: Path, data: Path, tmp_path: Path) -> None:
+    """Files, tables and datastores at an address; a job is given a path, fetched once for the workspace."""
+    pytest.importorskip("fsspec")
+    workspace, address = experiment.workspace, f"local://{data}"
+    store = Datastore.register(workspace, "far", address)
+    assert Dataset.File.from_files((store, "deep/b.csv")).to_path() == ["/b.csv"]
+    table = Dataset.Tabular.from_delimited_files(f"{address}/a.csv")
+    assert table.to_pandas_dataframe()["y"].tolist() == [2]
+    store.upload_files([str(data / "a.csv")], target_path="sent")
+    assert (data / "sent" / "a.csv").read_text() == "x,y\n1,2\n"
+    assert store.download(str(tmp_path / "back"), prefix="deep") == 1
+    (project / "read.py").write_text("import sys\nprint('read', open(sys.argv[1]).read(), open(sys.argv[2]).read())\n")
+    files = Dataset.File.from_files(f"{address}/deep/b.csv").as_named_input("far").as_download()
+    run = experiment.submit(ScriptRunConfig(project, "read.py", [files, table.as_named_input("table")]))
+    assert run.wait_for_completion()["status"] == "Completed"
+    assert "read x,y\n3,4\n x,y\n1,2" in run.layout.driver_log(None).read_text()
