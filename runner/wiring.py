@@ -266,14 +266,8 @@ def _make_node_house(workspace: WorkspaceLayout, context: RunContext, record: Ru
     from runner.containers.node_house import NodeHouse
     from runner.containers.recipe import Recipe
 
-    return NodeHouse(
-        workspace,
-        context.run,
-        context.nodes[0],
-        recipe=Recipe.from_record(record.extra["image_recipe"]),
-        docker=context.request.docker,
-        environ=os.environ,
-    )
+    recipe, docker = Recipe.from_record(record.extra["image_recipe"]), context.request.docker
+    return NodeHouse(workspace, context.run, context.nodes[0], recipe=recipe, docker=docker, environ=os.environ)
 
 
 def _drive(context: RunContext, fleet: Fleet, housing: Housing | None, node_house: NodeHouse | None) -> None:

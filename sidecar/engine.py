@@ -29,11 +29,12 @@ class EngineProblem(Exception):
 
 
 class Facts(NamedTuple):
-    """What decides how containers are made. `platform` is `linux/amd64`.
+    """What decides how containers are made. `maker` is Docker or Podman, `platform` is `linux/amd64`.
 
     `keeps_archives`: the engine loads only whole archives (its images lie in containerd's store).
     """
 
+    maker: str
     version: str
     platform: str
     is_rootless: bool
@@ -170,8 +171,10 @@ class Engine:
         info = self.json("GET", "/info")
         options = [option.partition("name=")[2].split(",")[0] for option in info.get("SecurityOptions") or ()]
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"])
+        parts = self.json("GET", "/version").get("Components") or ()
         status = json.dumps(info.get("DriverStatus") or ())
         return Facts(
+            maker="Podman" if any("Podman" in str(part.get("Name")) for part in parts) else "Docker",
             version=str(info["ServerVersion"]),
             platform=f"{info['OSType']}/{machine}",
             is_rootless="rootless" in options,

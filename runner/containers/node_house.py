@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from runner.containers import description, labels
 from runner.containers.build_log import BuildLog
 from runner.containers.description import Dwelling, Image
-from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts
+from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts, refuse_gpus_unheard
 from runner.containers.image_parts import ImageParts, ImageStore
 from runner.containers.images import Client, HadImage, Images
 from runner.containers.labels import Role
@@ -94,7 +94,7 @@ class NodeHouse:
             is_canceled=is_canceled,
         )
         facts = read_facts(client)
-        says(f"Docker {facts.version} at {where}, {facts.platform}, on the submitting machine")
+        says(f"{facts.maker} {facts.version} at {where}, {facts.platform}, on the submitting machine")
         images = Images(client, where, self._workspace, self._environ)
         had = images.have(self._recipe, facts.platform, BuildLog.of_run(self._run), asker)
         with explained("the image cannot be looked at", where):
@@ -153,6 +153,7 @@ class NodeHouse:
         """What a node's steward needs to load the image and to make the containers.
 
         `engine` and `image` are what the node told in the steps of these names; `parts` where it was shipped to it.
+        Raises MachineError for what its engine cannot do.
         """
         there = plan.resolved(work=str(engine["work"]), bundle=str(engine["bundle"]))
         node = NodeLayout(Path(there.run_root).parent)
@@ -164,8 +165,12 @@ class NodeHouse:
             count = int(image["layer_count"])
             sent = [None if number < count else part.sha256 for number, part in enumerate(parts.layers)]
             load = {"tag": name, "config": parts.config.sha256, "layers": sent}
-        facts = {key: engine[key] for key in ("version", "platform", "is_rootless", "remaps_users", "has_gpus")}
+        facts = {
+            key: engine[key] for key in ("maker", "version", "platform", "is_rootless", "remaps_users", "has_gpus")
+        }
         options = read_options(self._docker.arguments, dict(self._environ))
+        if options.host.get("DeviceRequests"):
+            refuse_gpus_unheard(EngineFacts(**facts))
         options.host.setdefault("NetworkMode", "host")
         dwelling = Dwelling(
             workspace=str(engine["work"]),

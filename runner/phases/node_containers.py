@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runner.errors import MachineError
 from runner.nodes.image_shipment import ImageShipment
 from runner.nodes.node import Node
 from runner.phases import containers, image_build, secure
@@ -48,7 +49,7 @@ def run(context: RunContext, stage: Stage, house: NodeHouse) -> HadImage | None:
     _wait(stage, Verb.ENGINE)
     for node in stage.fleet:
         engine = _told(node, Verb.ENGINE)
-        stage.say(node.node_id, f"Docker {engine['version']} at {engine['socket']}, {engine['platform']}")
+        stage.say(node.node_id, f"{engine['maker']} {engine['version']} at {engine['socket']}, {engine['platform']}")
         if engine.get("swept"):
             stage.say(node.node_id, f"Removed what crashes had left: {', '.join(engine['swept'])}")
     first = context.nodes[0].node_id
@@ -65,7 +66,11 @@ def run(context: RunContext, stage: Stage, house: NodeHouse) -> HadImage | None:
         image = _told(node, Verb.IMAGE)
         shipped = None if image["has"] else parts
         node_plan = next(known for known in context.nodes if known.node_id == node.node_id)
-        body = house.order(node_plan, _told(node, Verb.ENGINE), wanted, image=image, parts=shipped)
+        try:
+            body = house.order(node_plan, _told(node, Verb.ENGINE), wanted, image=image, parts=shipped)
+        except MachineError as error:
+            stage.say(node.node_id, f"{PHASE} failed: {error.message}")
+            raise PhaseFailed(PHASE, error.message, node_id=node.node_id, hint=error.hint) from error
         node.order(ORDER_NAMES[Verb.HOUSE], Verb.HOUSE, body)
     _wait(stage, Verb.HOUSE)
     for node in stage.fleet:
