@@ -127,6 +127,14 @@ def test_canceling_the_sweep_cancels_its_trials(experiment: Experiment, config: 
     assert [child.get_status() for child in run.get_children()] == ["Canceled", "Canceled"]
 
 
+def test_a_sweep_whose_time_is_over_ends(experiment: Experiment, config: ScriptRunConfig) -> None:
+    """What still runs is canceled; what was found by then counts."""
+    run = submit(experiment, config, [0.75, -1.0], max_duration_minutes=0.05)
+    assert run.wait_for_completion()["status"] == "Completed"
+    status = {child.get_tags()["hyperparameters"]: child.get_status() for child in run.get_children()}
+    assert status.get('{"--rate": -1.0}', "Canceled") == "Canceled"
+
+
 def test_a_killed_sweep_goes_on(experiment: Experiment, config: ScriptRunConfig) -> None:
     """Whoever waits for it has it resumed, and no trial is started twice."""
     run = submit(experiment, config, [0.5, 0.75, 0.6], max_concurrent_runs=1)
