@@ -26,7 +26,11 @@ mount -t tmpfs cgroup /sys/fs/cgroup
 for name in cpu cpuacct cpuset memory devices freezer blkio pids; do
     mkdir /sys/fs/cgroup/$name; mount -t cgroup -o $name cgroup /sys/fs/cgroup/$name || rmdir /sys/fs/cgroup/$name
 done
-mkdir /sys/fs/cgroup/systemd; mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || true
+if [ -d /sys/fs/cgroup/memory ]; then
+    mkdir /sys/fs/cgroup/systemd; mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || true
+else
+    umount /sys/fs/cgroup; mount -t cgroup2 cgroup /sys/fs/cgroup
+fi
 """
 
 

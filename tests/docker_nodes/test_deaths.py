@@ -63,6 +63,14 @@ def test_steward_and_agent_are_killed(stage: NodesStage) -> None:
     stage.expect_nothing_left()
 
 
+def test_image_that_nobody_has(stage: NodesStage) -> None:
+    """Neither here nor there, and no registry has it: exit 3, the image and the engine's words, and nothing stays."""
+    record = stage.run_to_end(stage.config("print(1)", image="127.0.0.1:9/no/such"))
+    assert record["exit_code"] == 3, stage.explain(record)
+    assert "the image 127.0.0.1:9/no/such cannot be pulled" in record["failure"]["summary"]
+    stage.expect_nothing_left()
+
+
 def test_cancel_leaves_nothing(stage: NodesStage) -> None:
     """A canceled run has no container, no folder and no process on the host."""
     run_id = stage.submit_and_wait(stage.config(_WAIT))
