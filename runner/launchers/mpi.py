@@ -156,7 +156,7 @@ def _networks(nodes: Sequence[ReadyNode]) -> str | None:
     return ",".join(found) or None
 
 
-def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[list[ProcessSpec]]:
+def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]], mpi: FoundMpi) -> list[list[ProcessSpec]]:
     """The launcher's helpers to start on each node. Raises MachineError where their number is not the nodes'."""
     if len(argvs) != len(nodes):
         raise MachineError(
@@ -169,7 +169,7 @@ def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[
                 name=mpi_proxy_name(number),
                 argv=[_at_home(word, nodes[0], nodes[number]) for word in argv],
                 log=f"{AZUREML_LOGS}/{RunLayout.at('.').mpi_log.name}",
-                env={},
+                env=_own_place(nodes[number]) if mpi.is_open_mpi_4 else {},
                 is_user=False,
                 # Open MPI's daemons look for the agent program, too.
                 path=(nodes[number].programs,),
@@ -177,6 +177,13 @@ def helpers(nodes: Sequence[ReadyNode], argvs: Sequence[Sequence[str]]) -> list[
         ]
         for number, argv in enumerate(argvs)
     ]
+
+
+def _own_place(node: ReadyNode) -> dict[str, str]:
+    """Daemons of Open MPI 4 that start on one machine in one moment fail over each other's folders in /tmp."""
+    if not node.address.startswith("127."):
+        return {}  # A machine of its own; its work directory may be on a network, where these folders should not be.
+    return {"OMPI_MCA_orte_tmpdir_base": os.path.join(os.path.dirname(node.programs), "mpi")}
 
 
 def _at_home(word: str, first: ReadyNode, node: ReadyNode) -> str:

@@ -50,18 +50,18 @@ def run(context: RunContext, stage: Stage) -> None:
     nodes[0].order(ORDER_NAMES[Verb.START], Verb.START, body)
     stage.fleet.wait(lambda: nodes[0].state.launches is not None or first_failed(stage) is not None)
     if nodes[0].state.launches is not None:
-        _start_helpers(context, stage)
+        _start_helpers(context, stage, found)
     wait_until_ended(stage, ranks=frozenset(placement.name for placement in place(context.request)))
 
 
-def _start_helpers(context: RunContext, stage: Stage) -> None:
+def _start_helpers(context: RunContext, stage: Stage, found: mpi.FoundMpi) -> None:
     nodes = list(stage.fleet)
     ready = stage.ready_nodes()
     launches = nodes[0].state.launches
     assert launches is not None, "waited for"
     if len(launches) != len(nodes):
         raise PhaseFailed(PHASE, f"the MPI launcher wants {len(launches)} helpers for {len(nodes)} nodes")
-    started = mpi.helpers(ready, launches)
+    started = mpi.helpers(ready, launches, found)
     for node, facts, specs in zip(nodes, ready, started, strict=True):
         stage.say(node.node_id, f"Starting {len(place(context.request)) // len(nodes)} ranks")
         node.order(
