@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -98,6 +99,13 @@ class DockerStage(Command):
         assert {network["Name"] for network in self.client.networks()} <= self._known_networks
         assert not (self.client.volumes()["Volumes"] or ())
         assert not self.client.images(filters={"dangling": True})
+
+    def remove_built_images(self) -> None:
+        """Removes every image that runs have built here, those that others were made from last."""
+        built = self.client.images(filters={"label": "io.scriptrun.key"})
+        for found in sorted(built, key=lambda image: int(image["Created"]), reverse=True):
+            with contextlib.suppress(docker.errors.NotFound):  # It went with one that was made from it.
+                self.client.remove_image(found["Id"], force=True)
 
     def type_as(self, uid: int, *arguments: str, group: int) -> subprocess.CompletedProcess[str]:
         """Runs the command as another user, who is in `group` too."""

@@ -112,5 +112,4 @@ def test_conda_dependencies(stage: DockerStage, where: str) -> None:
     )
     stage.write("conda.yml", "name: other\nchannels: [nodefaults]\ndependencies: [python=3.9]\n")
     assert stage.complete(config)["environment"] == {**record["environment"], "cache_hit": True}
-    for found in stage.client.images(filters={"label": "io.scriptrun.key"}):
-        stage.client.remove_image(found["Id"], force=True)
+    stage.remove_built_images()

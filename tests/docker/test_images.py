@@ -116,5 +116,4 @@ def test_canceled_build_leaves_nothing(stage: DockerStage, wheels: Path, builder
     wait_until(lambda: log.exists() and log.read_text().count(word) > 0, limit_s=LIMIT_S, what=f"{word} in {log}")
     assert stage.run("cancel", run.root.name).returncode == 0
     assert stage.wait_ended(run.root.name)["status"] == "Canceled"
-    for found in stage.client.images(filters={"label": "io.scriptrun.key"}):
-        stage.client.remove_image(found["Id"], force=True)
+    stage.remove_built_images()
