@@ -131,7 +131,8 @@ class Agent:
         self._peer.send(json_frame(FrameKind.HELLO, body))
 
     def _is_forsaken(self) -> bool:
-        is_remote = self._plan is not None and self._plan.is_remote
+        # Also before the plan: it may be lost with the link that brought the agent.
+        is_remote = self._plan.is_remote if self._plan is not None else settings.WORK_DIRECTORY in os.environ
         return is_remote and time.monotonic() - self._heard_at > _SILENCE_LIMIT_S
 
     def _say_last_words(self) -> None:
