@@ -292,6 +292,8 @@ def create_folder(workspace: WorkspaceLayout, record: RunRecord) -> RunLayout:
     """The run folder, whole or not at all: it is filled under another name and renamed."""
     unfinished = RunLayout(workspace.runs / f"{_UNFINISHED}{record.run_id}")
     run = workspace.run(record.run_id)
+    # The id is this run's alone: what lies there was begun by one who was killed over it.
+    shutil.rmtree(unfinished.root, ignore_errors=True)
     try:
         for folder in _folders(unfinished, record):
             folder.mkdir(mode=0o700)

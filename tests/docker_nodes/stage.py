@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import docker
 import yaml
 
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
@@ -112,6 +114,14 @@ class NodesStage(Command):
     def clean(self) -> list[dict[str, Any]]:
         """`runner compute clean`: a record a host."""
         return list(self.json("compute", "clean", "lab", "-o", "json"))
+
+    def forget_images(self) -> None:
+        """Removes every image from the hosts' engines, whoever brought it there."""
+        for engine in self.engines:
+            with contextlib.closing(engine.client()) as client:
+                for image in sorted(client.images(), key=lambda found: int(found["Created"]), reverse=True):
+                    with contextlib.suppress(docker.errors.NotFound):  # It went with one that was made from it.
+                        client.remove_image(image["Id"], force=True)
 
     def expect_nothing_left(self) -> None:
         """No container, no folder of a run, and no part of an image on any host."""

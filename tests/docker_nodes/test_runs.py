@@ -23,6 +23,7 @@ open("outputs/found.txt", "w").write(os.environ["HOME"])
 def test_one_process(stage: NodesStage) -> None:
     """An image that no registry has reaches the host; the log comes back byte by byte; `clean` removes the image."""
     stage.clean()
+    stage.forget_images()
     record = stage.complete(stage.config(_HELLO))
     run = stage.layout(record)
     user = stage.lab[0].lab_user
