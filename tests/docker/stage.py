@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import sys
@@ -101,11 +100,16 @@ class DockerStage(Command):
         assert not self.client.images(filters={"dangling": True})
 
     def remove_built_images(self) -> None:
-        """Removes every image that runs have built here, those that others were made from last."""
-        built = self.client.images(filters={"label": "io.scriptrun.key"})
-        for found in sorted(built, key=lambda image: int(image["Created"]), reverse=True):
-            with contextlib.suppress(docker.errors.NotFound):  # It went with one that was made from it.
-                self.client.remove_image(found["Id"], force=True)
+        """Removes every image that runs have built here; one that others were made from goes after them."""
+        while built := self.client.images(filters={"label": "io.scriptrun.key"}):
+            refusals = []
+            for found in built:
+                try:
+                    self.client.remove_image(found["Id"], force=True)
+                except docker.errors.APIError as error:
+                    refusals.append(error)
+            if len(refusals) == len(built):
+                raise refusals[0]
 
     def type_as(self, uid: int, *arguments: str, group: int) -> subprocess.CompletedProcess[str]:
         """Runs the command as another user, who is in `group` too."""

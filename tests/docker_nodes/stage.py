@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import docker
 import yaml
 
 from sidecar.contract.layout import RunLayout, WorkspaceLayout
@@ -119,9 +118,8 @@ class NodesStage(Command):
         """Removes every image from the hosts' engines, whoever brought it there."""
         for engine in self.engines:
             with contextlib.closing(engine.client()) as client:
-                for image in sorted(client.images(), key=lambda found: int(found["Created"]), reverse=True):
-                    with contextlib.suppress(docker.errors.NotFound):  # It went with one that was made from it.
-                        client.remove_image(image["Id"], force=True)
+                for image in client.images():
+                    client.remove_image(image["Id"], force=True)
 
     def expect_nothing_left(self) -> None:
         """No container, no folder of a run, and no part of an image on any host."""

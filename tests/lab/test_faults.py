@@ -160,10 +160,11 @@ def test_killed_session_leaves_its_command(lab_of: Callable[..., Laboratory], re
     """The submitter sees the end of the session; the process runs on until it is killed too. So with every sshd."""
     lab = lab_of([HostOptions(rootfs=release)])
     with session(lab, lab[0], "exec sleep 1000") as open_session:
-        wait_until(lambda: bool(lab[0].processes()), what="the command")
+        # Before its exec it is a shell, whose start-up files have commands of their own.
+        wait_until(lambda: ["sleep", "1000"] in [argv for _, argv in lab[0].processes()], what="the command")
         assert lab.faults.kill_sshd_sessions("lab1") >= 1
         assert open_session.wait(timeout=10) == 255
-        assert [argv for _, argv in lab[0].processes()] == [["sleep", "1000"]]
+        wait_until(lambda: [argv for _, argv in lab[0].processes()] == [["sleep", "1000"]], what="the command alone")
         assert answers(lab[0])
         assert lab.faults.kill("lab1", "sleep", "1000") == 1
         wait_until(lambda: not lab[0].processes(), what="the end of the command")
