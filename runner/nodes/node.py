@@ -97,8 +97,6 @@ class Node:
             if path is not None:
                 publish.remove_leftovers(path)
         self._length = self._parsed = self._replay()
-        # When something came last that is kept here (monotonic seconds).
-        self.kept_at = time.monotonic()
 
     def _replay(self) -> int:
         """Takes what an earlier controller journaled; the length of the journal is where the events go on."""
@@ -323,7 +321,6 @@ class Node:
 
     def _keep(self, frame: Frame, outbox: Outbox) -> None:
         """Keeps what came. While the disk here is full the node waits, its bytes with it; nothing is dropped."""
-        self.kept_at = time.monotonic()
         while True:
             try:
                 if frame.kind is FrameKind.DATA and frame.stream == EVENTS_STREAM:

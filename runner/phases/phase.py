@@ -61,10 +61,6 @@ class PhaseFailed(MachineError):
         self.node_id = node_id
 
 
-# An agent that has something sends it at once, and looks at a log that grows every second.
-_MUTE_S = 15.0
-
-
 class Stage:
     """The acting half's tools."""
 
@@ -109,9 +105,8 @@ class Stage:
         return self.is_abandoned(node) or (is_late and node.contact_lost_at is None)
 
     def is_abandoned(self, node: Node) -> bool:
-        """Whether a person said not to wait, and the node is out of reach, or answers and brings nothing any more."""
-        is_mute = node.contact_lost_at is not None or time.monotonic() - node.kept_at > _MUTE_S
-        return is_mute and self._run.abandon_request.exists()
+        """Whether the node is out of reach, and a person said not to wait for those that are."""
+        return node.contact_lost_at is not None and self._run.abandon_request.exists()
 
     def step_everywhere(self, verb: Verb, phase: str, *, body: Mapping[str, Any] | None = None) -> None:
         """Orders a step on all nodes and waits for it. Raises PhaseFailed for the first node that could not do it."""
