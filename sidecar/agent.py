@@ -214,7 +214,8 @@ class Agent:
             for answer in self._shipped.take(frame):
                 self._send(answer)
         elif frame.kind is FrameKind.PING:
-            self._send(json_frame(FrameKind.PONG, {**frame.body, **events.stamp()}))
+            is_full = last_room.is_used_up(self._layout)
+            self._send(json_frame(FrameKind.PONG, {**frame.body, "is_disk_full": is_full, **events.stamp()}))
             return
         if frame.kind not in (FrameKind.ACK, FrameKind.BLOB):
             self._pause_s = min(self._pause_s, _BUSY_S)

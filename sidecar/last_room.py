@@ -20,7 +20,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 # Much less would not hold a long seal.
 _RESERVE_BYTES = 1024 * 1024
 # Less, and a script could hardly write a line.
-_SCARCE_BYTES = 64 * 1024
+_FULL_BYTES = 64 * 1024
+# By the time that one looks why a script failed, another may have freed the room that was kept.
+_SCARCE_BYTES = 2 * _RESERVE_BYTES
 
 
 def keep(node: NodeLayout) -> None:
@@ -35,12 +37,21 @@ def give_up(node: NodeLayout) -> None:
 
 
 def is_scarce(node: NodeLayout) -> bool:
-    """Whether the node's disk is as good as full."""
+    """Whether a script may have failed just now because the node's disk was full."""
+    return _has_less(node, _SCARCE_BYTES)
+
+
+def is_used_up(node: NodeLayout) -> bool:
+    """Whether the node's disk is full: what is yet to be written there waits."""
+    return _has_less(node, _FULL_BYTES)
+
+
+def _has_less(node: NodeLayout, size_bytes: int) -> bool:
     try:
         disk = os.statvfs(node.root)
     except OSError:
         return False
-    return disk.f_bavail * disk.f_frsize < _SCARCE_BYTES
+    return disk.f_bavail * disk.f_frsize < size_bytes
 
 
 @contextlib.contextmanager

@@ -39,7 +39,8 @@ _TRACEBACK_LINES = 12
 def command(run: str, output: str) -> None:
     """Say how a run is, and why it failed.
 
-    As JSON: the run's record, with the list "processes" beside it, and "contact_lost" for nodes out of reach.
+    As JSON: the run's record, with the list "processes" beside it, "contact_lost" for nodes out of reach, and
+    "disk_full", the list of the nodes that have no room.
     """
     from runner.cli.resume import resume_if_orphaned
 
@@ -55,7 +56,8 @@ def command(run: str, output: str) -> None:
     if output == "json":
         rows = [dataclasses.asdict(row) for row in processes]
         gone = {node_id: contact.to_record() for node_id, contact in lost.items()}
-        click.echo(dump({**record.to_json(), "processes": rows, "contact_lost": gone}))
+        full = full_nodes(layout, record)
+        click.echo(dump({**record.to_json(), "processes": rows, "contact_lost": gone, "disk_full": full}))
         return
     colour = is_coloured(sys.stdout)
     now = datetime.now(timezone.utc)
@@ -68,6 +70,13 @@ def lost_contacts(layout: RunLayout, record: RunRecord) -> dict[str, LostContact
     from runner.nodes.contact import read_all_lost
 
     return {} if record.status.is_terminal else read_all_lost(layout, record.nodes)
+
+
+def full_nodes(layout: RunLayout, record: RunRecord) -> list[str]:
+    """The nodes whose disks are full; nothing waits for them once the run has ended."""
+    from runner.nodes.contact import read_all_full
+
+    return [] if record.status.is_terminal else read_all_full(layout, record.nodes)
 
 
 def describe(
@@ -113,6 +122,8 @@ def _troubles(layout: RunLayout, record: RunRecord) -> Iterator[str]:
         yield crash.sentence(layout)
     if shortage is not None:
         yield shortage
+    for node_id in full_nodes(layout, record):
+        yield f"no space left on the disk of {node_id}: what cannot be written there waits until there is room"
 
 
 def _since(record: RunRecord, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Tells other processes whether a node can be reached: a file that exists only while it cannot."""
+"""Tells other processes what is wrong with a node: a file that exists only while it is out of reach or has no room."""
 
 from __future__ import annotations
 
@@ -41,8 +41,14 @@ def write_lost(path: Path, lost: LostContact) -> None:
         publish.write_whole(path, publish.to_json({"lost_at": lost.lost_at, "problem": lost.problem}))
 
 
+def write_full(path: Path) -> None:
+    """Says that the node answers, and that its disk is full. Best effort."""
+    with contextlib.suppress(OSError):
+        publish.write_whole(path, publish.to_json({"is_disk_full": True}))
+
+
 def write_found(path: Path) -> None:
-    """Says that the node answers."""
+    """Says that the node answers, and has room."""
     with contextlib.suppress(OSError):
         path.unlink()
 
@@ -56,6 +62,19 @@ def read_lost(path: Path) -> LostContact | None:
         return LostContact(lost_at=float(record["lost_at"]), problem=str(record["problem"]))
     except (OSError, KeyError, TypeError, ValueError):
         return None
+
+
+def read_full(path: Path) -> bool:
+    """Whether the node said last that its disk is full."""
+    try:
+        return bool((publish.read_record(path) or {}).get("is_disk_full"))
+    except (OSError, ValueError):
+        return False
+
+
+def read_all_full(run: RunLayout, node_ids: Iterable[str]) -> list[str]:
+    """The nodes of a live run whose disks are full now."""
+    return [node_id for node_id in node_ids if read_full(run.node_contact(node_id))]
 
 
 def read_all_lost(run: RunLayout, node_ids: Iterable[str]) -> dict[str, LostContact]:

@@ -42,8 +42,8 @@ class Node:
     """A node with a thread that reads its link. `on_change` is called from that thread after every piece of news.
 
     `intake` and `shipment` are for a node that has no folder in common with this machine: what it sends, and what is
-    sent to it. `contact_file` tells other processes that the node is out of reach, `clock_file` how its clocks are off.
-    A node that is out of reach for longer than `contact_limit_s` is given up; None: never.
+    sent to it. `contact_file` tells other processes that the node is out of reach or has no room, `clock_file` how its
+    clocks are off. A node that is out of reach for longer than `contact_limit_s` is given up; None: never.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Node:
         # An earlier controller may have lost it: a node is out of reach since then, whoever looks for it.
         self._told_lost = contact.read_lost(contact_file) if contact_file is not None else None
         self.contact_lost_at = self._told_lost.lost_at if self._told_lost is not None else None
+        self._is_told_full = contact_file is not None and contact.read_full(contact_file)
         self.problem: MachineError | None = None
         self.is_removed = False
         # The run went on to its processes once, so the node had its plan, whatever is left here of what it told.
@@ -119,6 +120,7 @@ class Node:
             link.close()
         if self._thread.ident is not None:
             self._thread.join(timeout=_LONGEST_PAUSE_S)
+        self._note_disk(is_full=False)
 
     def order(self, name: str, verb: Verb, body: Mapping[str, Any] | None = None) -> None:
         """Gives an order: now, and again after every reconnection until the node has accepted it."""
@@ -211,7 +213,7 @@ class Node:
         lost = contact.LostContact(lost_at=self.contact_lost_at, problem=why)
         if self._contact_file is not None and lost != self._told_lost:
             contact.write_lost(self._contact_file, lost)
-            self._told_lost = lost
+            self._told_lost, self._is_told_full = lost, False
 
     def _keep_limit(self) -> None:
         """Waits no longer than the person wanted to; what runs on the node goes on, and is told of as lost."""
@@ -222,8 +224,18 @@ class Node:
 
     def _note_found(self) -> None:
         self.contact_lost_at = self.problem = self._told_lost = None
+        self._is_told_full = False
         if self._contact_file is not None:
             contact.write_found(self._contact_file)
+
+    def _note_disk(self, *, is_full: bool) -> None:
+        """A node without room cannot tell how far it is: that much it can still say."""
+        if is_full != self._is_told_full and self._contact_file is not None:
+            if is_full:
+                contact.write_full(self._contact_file)
+            else:
+                contact.write_found(self._contact_file)
+        self._is_told_full = is_full
 
     def _is_over(self) -> bool:
         """Whether nothing more is to be said to the node."""
@@ -308,6 +320,7 @@ class Node:
         elif frame.kind is FrameKind.PONG:
             outbox.answered(frame.body)
             self._measure_clock(frame.body)
+            self._note_disk(is_full=frame.body.get("is_disk_full") is True)
         elif frame.kind is FrameKind.LACK:
             shipment = self.image_shipment if frame.body.get("of") == OF_IMAGE else self.shipment
             if shipment is not None:

@@ -16,7 +16,7 @@ Frames from a node are untrusted: the length is checked before anything is alloc
 | ACK | controller | `offset` bytes of DATA have been taken on this link, so many more may come |
 | NEED, LACK | controller, agent | {contents: [[sha256, size]]}; of these the node lacks [[sha256, bytes it has]] |
 | BLOB | controller | bytes of the content whose number in NEED is `stream`, at `offset` |
-| PING, PONG | controller, agent | are you there; PONG carries both clocks of the node |
+| PING, PONG | controller, agent | are you there; PONG: both clocks of the node, whether its disk is full |
 """
 
 from __future__ import annotations

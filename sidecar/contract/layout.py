@@ -344,7 +344,7 @@ class RunLayout(NamedTuple):
         return self.state / "nodes" / f"{node_id}.jsonl"
 
     def node_contact(self, node_id: str) -> Path:
-        """Since when a node has been out of reach, and why; absent while it answers."""
+        """What is wrong with a node: out of reach, since when and why, or a full disk; absent while nothing is."""
         return self.state / "nodes" / f"{node_id}.contact.json"
 
     def node_clock(self, node_id: str) -> Path:

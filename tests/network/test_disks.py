@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -77,18 +78,48 @@ def test_a_disk_that_fills_up_again_and_again(small_workspace: Path, stage: Stag
         shutil.rmtree(run.run.root)
 
 
-@pytest.mark.lab(hosts=[HostOptions(home_size_bytes=30_000_000), HostOptions()])
-def test_a_nodes_disk_is_full_for_a_process(stage: Stage) -> None:
-    """The process is told, as everywhere; the run fails with its reason, is collected, and leaves nothing (F14)."""
-    run = stage.submit(_MUCH, nodes=2)
+def _submit_patient(stage: Stage) -> NetworkRun:
+    """A process on each of two nodes that has started, and writes much once it is let go; rank 1 then waits."""
+    source = "import os, time\nsay(b'here')\nwhile not may_end(): time.sleep(0.01)\n"
+    source += "while os.environ['RANK'] == '0': say(bytes(50_000))\ntime.sleep(300)\n"
+    run = stage.submit(source, nodes=2)
     run.wait_started("rank_0", "rank_1")
-    run.grown(0)
-    stage.lab.faults.fill_disk("lab1")
-    run.wait_end(limit_s=90)
+    return run
+
+
+def _checked_full(run: NetworkRun) -> None:
     record = checked(run, "Failed", started=2)
     assert record.failure is not None
     assert record.failure["summary"].startswith("rank_0 on lab1 failed first: ")
     assert "and lab1 has no space left on its disk" in record.failure["summary"]
+
+
+@pytest.mark.lab(hosts=[HostOptions(home_size_bytes=30_000_000), HostOptions()])
+def test_a_nodes_disk_is_full_for_a_process(stage: Stage) -> None:
+    """The process is told, as everywhere; the run fails with its reason, is collected, and leaves nothing (F14)."""
+    run = _submit_patient(stage)
+    stage.lab.faults.fill_disk("lab1")
+    run.release()
+    run.wait_end(limit_s=90)
+    _checked_full(run)
+
+
+@pytest.mark.lab(hosts=[HostOptions(home_size_bytes=30_000_000), HostOptions()])
+def test_a_nodes_disk_stays_full(stage: Stage) -> None:
+    """Somebody else takes the very last room: the run waits, says for what, and ends with its reason (F14)."""
+    run = _submit_patient(stage)
+    run.node().reserve.unlink()
+    stage.lab.faults.fill_disk("lab1")
+    run.release()
+    needle = "no space left on the disk of lab1"
+    wait_until(lambda: needle in stage.command("status", run.run_id).stdout, limit_s=30, what="word of the full disk")
+    pause(3)
+    assert not run.record.status.is_terminal
+    assert json.loads(stage.command("status", run.run_id, "-o", "json").stdout)["disk_full"] == ["lab1"]
+    stage.lab.faults.free_disk("lab1")
+    run.wait_end(limit_s=60)
+    _checked_full(run)
+    assert needle not in stage.command("status", run.run_id).stdout
 
 
 @pytest.mark.lab(hosts=[HostOptions(home_size_bytes=30_000_000)])

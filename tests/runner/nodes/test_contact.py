@@ -30,5 +30,18 @@ def test_only_nodes_out_of_reach_are_found(tmp_path: Path) -> None:
     contact.write_lost(run.node_contact("lab2"), LOST)
     run.node_contact("lab3").write_text('{"lost_at": ')
     assert contact.read_all_lost(run, ["lab1", "lab2", "lab3"]) == {"lab2": LOST}
+    assert contact.read_all_full(run, ["lab1", "lab2", "lab3"]) == []
     contact.write_found(run.node_contact("lab2"))
     assert contact.read_all_lost(run, ["lab1", "lab2", "lab3"]) == {}
+
+
+def test_a_full_node_is_not_out_of_reach(tmp_path: Path) -> None:
+    """A node that answers and has no room is told of as such, until it has some or is gone."""
+    run = RunLayout(tmp_path)
+    run.node_contact("lab1").parent.mkdir(parents=True)
+    contact.write_full(run.node_contact("lab1"))
+    assert contact.read_all_full(run, ["lab1", "lab2"]) == ["lab1"] and contact.read_all_lost(run, ["lab1"]) == {}
+    contact.write_lost(run.node_contact("lab1"), LOST)
+    assert contact.read_all_full(run, ["lab1"]) == []
+    contact.write_found(run.node_contact("lab1"))
+    assert contact.read_all_full(run, ["lab1"]) == []
