@@ -176,6 +176,7 @@ def release(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
         name=f"job_release.{node.plan.node_id}",
     )
     last_room.give_up(node.layout)
+    publish.remove_leftovers(node.run.job_context)
     log.say("Entering job release.")
     if body.get("is_attended"):
         log.say("Running job release in the sidecar container.")

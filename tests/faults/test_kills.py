@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -70,6 +71,18 @@ def test_a_terminal_that_is_closed(lab: Lab, number: signal.Signals) -> None:
     os.killpg(following.pid, number)
     following.wait(timeout=20)
     victim.wait_end(resumes=False)
+    checked(victim, started=1)
+
+
+def test_what_a_killed_step_left_goes_with_the_run(lab: Lab) -> None:
+    """Half a file of a step that was killed while it wrote is no part of the run at its end."""
+    victim = lab.submit(COUNTING.format(lines=100, pause=0.01))
+    victim.wait_started()
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    context = victim.run.job_context
+    context.with_name(f".{context.name}.{killed.pid}.0badcafe.tmp").touch()
+    victim.wait_end()
     checked(victim, started=1)
 
 
