@@ -27,6 +27,7 @@ from tests.benchmarks import (
     ssh_idle,
     ssh_image,
     ssh_latency,
+    ssh_metrics,
     startup,
     timing,
 )
@@ -35,7 +36,7 @@ from tests.benchmarks.stage import Stage
 
 _OVER_SSH: Mapping[str, Callable[[Stage], Section]] = {
     benchmark.NAME: benchmark.measure
-    for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle, ssh_image)
+    for benchmark in (ssh_flood, ssh_latency, ssh_fan_out, ssh_first_line, ssh_cancel, ssh_idle, ssh_metrics, ssh_image)
 }
 _BENCHMARKS: Mapping[str, Callable[[Stage], Section]] = {
     benchmark.NAME: benchmark.measure
