@@ -101,6 +101,10 @@ def describe(
     yield from sweep_status.describe(layout, record)
     if not record.status.is_terminal and (progress := read_progress(layout)) is not None:
         yield f"progress   {progress}"
+    if record.request.get("mlflow"):
+        from runner.interop.mirror_sentence import describe_mirror
+
+        yield f"mlflow     {_safe(describe_mirror(layout, record))}"
     for warning in (*record.warnings, *_troubles(layout, record)):
         yield f"warning    {_safe(warning)}"
     if record.failure:

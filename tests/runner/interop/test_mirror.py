@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from runner.history.run_record import read_record
 from runner.history.status import RunStatus
 from runner.interop.mirror import Mirror
 from runner.interop.mirror_batches import Batch, steps
+from runner.interop.mirror_sentence import describe_mirror
 from runner.interop.mirror_state import read_state
 from runner.interop.mlflow_rest import MlflowServer
 from runner.spec.mlflow_mirror import MirrorSpec
@@ -193,6 +195,25 @@ def test_a_server_that_never_answers_is_given_up(run: RunFolder) -> None:
     state = read_state(run.layout)
     assert state is not None and state.problem is not None and not state.is_complete
     assert b"refused" in run.layout.mirror.log.read_bytes()
+
+
+def test_status_says_how_far_it_is(run: RunFolder, server: MlflowServerDouble) -> None:
+    """What is in the way, then that all of it is there; nothing of a run that has no server."""
+    assert describe_mirror(run.layout, read_record(run.layout)) is None
+    run.record(RunStatus.COMPLETED, request={"mlflow": {"tracking_uri": server.address}})
+    goes_on = f"runner mirror {run.run_id}"
+    assert (
+        describe_mirror(run.layout, read_record(run.layout))
+        == f"not all of it is at {server.address}: {goes_on} goes on"
+    )
+    server.refuse_all_with = 503
+    with pytest.raises(Stopped):
+        mirror(run, server.address).run()
+    told = describe_mirror(run.layout, read_record(run.layout))
+    assert told is not None and told.startswith("behind: ") and told.endswith(f"; {goes_on} tries it again")
+    server.refuse_all_with = None
+    assert mirror(run, server.address).run()
+    assert describe_mirror(run.layout, read_record(run.layout)) == f"all of it is at {server.address}"
 
 
 def test_what_the_server_refuses_costs_only_itself(run: RunFolder, server: MlflowServerDouble) -> None:
