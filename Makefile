@@ -47,7 +47,7 @@ loggers: $(VENV)/.test  ## run the tests with MLflow servers, Keras, Lightning a
 	SCRIPTRUN_REQUIRE_GROUPS=loggers $(VENV_PYTHON) -m pytest tests/loggers $(PYTEST_ARGS)
 
 lab: $(VENV)/.test  ## start 4 ssh hosts (HOSTS=n) made of namespaces to play with, until Ctrl-C; needs root
-	$(VENV_PYTHON) -m tests.lab start --hosts $(HOSTS)
+	$(VENV_PYTHON) -m tests.lab start --hosts $(HOSTS) --package-index
 
 clean:  ## remove what was built here; runs and their logs stay in .runner
 	rm -rf $(VENV) .venv-bench .venv-loggers build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
