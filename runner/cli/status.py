@@ -189,7 +189,8 @@ def _how(first: Mapping[str, Any]) -> str:
     if isinstance(exception, Mapping):
         parts.append(f"{exception.get('type')}: {exception.get('message')}")
     if first.get("signal"):
-        parts.append(str(first["signal"]))
+        # An MPI kills the rank that fell over an exception, together with the others.
+        parts.append(f"then {first['signal']}" if isinstance(exception, Mapping) else str(first["signal"]))
     if first.get("exit_code") is not None:
         parts.append(f"exit code {first['exit_code']}")
     return _safe(", ".join(parts))
