@@ -25,7 +25,18 @@ from runner.history.status import RunStatus
 from runner.nodes import log_checks
 from runner.nodes.fleet import CancelRequested, Fleet
 from runner.nodes.node import Node
-from runner.phases import containers, driver, image_build, job_prep, job_release, mpi, node_containers, secure
+from runner.phases import (
+    containers,
+    destinations,
+    driver,
+    image_build,
+    inputs,
+    job_prep,
+    job_release,
+    mpi,
+    node_containers,
+    secure,
+)
 from runner.phases.containers import HadImage, Housing
 from runner.phases.ending import stop_everywhere
 from runner.phases.phase import PhaseFailed, RunContext, Stage
@@ -140,7 +151,7 @@ class Controller:
                 self._note_image(node_containers.run(self._context, self._stage, self._node_house))
             image_build.run(self._context, self._stage)
             self._note_environment()
-            job_prep.run(self._context, self._stage)
+            job_prep.run(self._context, self._stage, inputs.run(self._context, self._stage))
             self._enter(RunStatus.RUNNING)
             (mpi if uses_mpi(self._context) else driver).run(self._context, self._stage)
         except CancelRequested:
@@ -177,6 +188,7 @@ class Controller:
             run.failure.parent.mkdir(parents=True, exist_ok=True)
             publish.write_whole(run.failure, publish.to_json(failure) + b"\n")
         patience = manifest.Patience(run.cancel_request.exists)
+        brought = destinations.bring(self._context, patience)
         logs = log_checks.check_logs(run, self._fleet)
         unsealed = manifest.seal(run, incomplete={**logs.incomplete, **self._incomplete(census)}, patience=patience)
         self._bookkeeper.finish(status)
@@ -185,6 +197,7 @@ class Controller:
             *logs.warnings,
             *memory_warnings(self._endings()),
             *unsealed,
+            *brought,
             *([left] if left else []),
         )
         warnings = (*self._record.warnings, *found)

@@ -118,6 +118,7 @@ def _node_plan(workspace: WorkspaceLayout, record: RunRecord, request: RunReques
         is_remote=is_remote,
         is_contained=request.docker.use_docker,
         about=_about(workspace, record),
+        data=request.data.to_plan(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Removes from a node's work directory what no run there needs: bundles, snapshots, built environments, images.
+"""Removes from a node's work directory what no run there needs: bundles, snapshots, data sets, environments, images.
 
 What a run has written is never touched. A run needs its things for as long as its folder is there with a live
 supervisor; whether a supervisor on another machine (a shared home) lives cannot be seen from here: it counts as live.
@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set
 
-from sidecar import house
+from sidecar import house, tree
 from sidecar.contract import lock, publish, snapshot_manifest
 from sidecar.contract.layout import NodeLayout, WorkspaceLayout
-from sidecar.contract.orders import NodePlan, node_plan
-from sidecar.contract.stores import BundlesLayout, EnvironmentsLayout, LayersLayout, SnapshotsLayout
+from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb, node_plan
+from sidecar.contract.stores import BundlesLayout, EnvironmentsLayout, InputsLayout, LayersLayout, SnapshotsLayout
 from sidecar.engine import Engine, EngineProblem, find_socket
 from sidecar.environments.cache import Slot
 
@@ -32,6 +32,8 @@ class LiveRun(NamedTuple):
 
     plan: NodePlan
     events: bytes
+    # The data sets that were sent for it; None while that is not known.
+    sets: Optional[List[str]] = None
 
 
 def main(work_directory: str, arguments: List[str]) -> int:
@@ -69,6 +71,7 @@ class Cleaning:
             "snapshots": self._clean_snapshots(),
             "bundles": self._clean_bundles(),
             "images": self._clean_images(),
+            "data_sets": self._clean_inputs(),
         }
         return {
             "work_directory": str(self._work.root),
@@ -130,6 +133,45 @@ class Cleaning:
             is_manifest = path.parent == layout.root
             count += self._remove(path) and is_manifest
         return count
+
+    def _clean_inputs(self) -> int:
+        """Removes data sets that no live run has; their contents go with the last set that has them."""
+        layout = InputsLayout.of(self._work.root)
+        with_data = [live for live in self._live if live.plan.data]
+        if any(live.sets is None for live in with_data):
+            return 0  # They are arriving at this moment.
+        needed = {set_id for live in with_data for set_id in live.sets or ()}
+        kept: Set[Path] = {layout.listing(given["listing"]) for live in with_data for given in live.plan.data["inputs"]}
+        for set_id in needed:
+            kept.add(layout.manifest(set_id))
+            try:
+                entries = snapshot_manifest.decode(layout.manifest(set_id).read_bytes())
+            except (OSError, ValueError):
+                return 0
+            kept.update(layout.object(entry["sha256"]) for entry in entries if "sha256" in entry)
+        folders = [layout.folder(name) for name in _names(layout.sets) if layout.folder(name).is_dir()]
+        count = 0
+        for folder in folders:
+            if folder.name not in needed and not self._is_new(folder):
+                count += self._remove_set(folder)
+        loose = [path for path in layout.root.rglob("*") if path.is_file() and not set(folders) & set(path.parents)]
+        for path in loose:
+            is_lock = path.name.endswith(layout.lock("x").suffix)
+            if path not in kept and not is_lock and not self._is_new(path):
+                self._remove(path)
+        return count
+
+    def _remove_set(self, folder: Path) -> bool:
+        """Removes a data set's folders and its links to contents, which free nothing before the last goes."""
+        left = tree.remove(str(folder))
+        self._problems += left
+        return not left
+
+    def _is_new(self, path: Path) -> bool:
+        """As `_is_young`, for what has no time of change of its own."""
+        with contextlib.suppress(OSError):
+            return self._now - path.stat().st_ctime < _YOUNG_S
+        return True
 
     def _clean_images(self) -> int:
         """Removes the images that were shipped here, what crashes left on the engine, and parts that came half."""
@@ -194,10 +236,11 @@ def _live_runs(work: WorkspaceLayout, node_id: str) -> Iterator[LiveRun]:
             node = work.node(name, run_id)
             plan = _read_plan(node)
             if plan is not None and (name != node_id or lock.holder(node.supervisor_lock) is not None):
+                sets = _read_sets(node)
                 try:
-                    yield LiveRun(plan, node.events.read_bytes())
+                    yield LiveRun(plan, node.events.read_bytes(), sets)
                 except OSError:
-                    yield LiveRun(plan, b"")
+                    yield LiveRun(plan, b"", sets)
 
 
 def _read_plan(node: NodeLayout) -> Optional[NodePlan]:
@@ -206,6 +249,15 @@ def _read_plan(node: NodeLayout) -> Optional[NodePlan]:
         return None if record is None else node_plan(record)
     except (OSError, ValueError):
         return None
+
+
+def _read_sets(node: NodeLayout) -> Optional[List[str]]:
+    """The data sets that job preparation was ordered to lay out; None where it was ordered nothing yet."""
+    try:
+        order = publish.read_record(node.order(ORDER_NAMES[Verb.PREPARE]))
+    except (OSError, ValueError):
+        return None
+    return None if order is None else list(map(str, (order.get("sets") or {}).values()))
 
 
 def _names(folder: Path) -> List[str]:

@@ -62,7 +62,8 @@ class House:
 
     def build(self, order: Mapping[str, Any], is_off: Callable[[], bool]) -> None:
         """Makes and starts every container that never lived, and waits until all are up. Raises NotHoused."""
-        for path in (self._layout.home, Path(self._plan.run_root), Path(self._plan.snapshot_store)):
+        stores = [Path(self._plan.snapshot_store), *([self._plan.input_store.root] if self._plan.has_inputs else [])]
+        for path in (self._layout.home, Path(self._plan.run_root), *stores):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         wanted = [one for one in order["containers"] if not self.was_born(one["role"])]
         with ThreadPoolExecutor(len(order["containers"])) as pool:

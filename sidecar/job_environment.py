@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Dict, Mapping, Optional
 
-from sidecar.contract import settings
+from sidecar.contract import publish, settings
 from sidecar.contract.layout import NodeLayout, RunLayout
 from sidecar.contract.orders import NodePlan, ProcessSpec
 
@@ -65,10 +65,17 @@ def compose(
     environ["PWD"] = str(node.work)
     environ.update(spec.env)
     environ.update(plan.environment_variables)
+    environ.update(_places_of_data(plan, node))
     if spec.is_user:
         environ.update(_mlflow(environ, plan))
         _let_python_find(environ, f"{plan.bundle}/{_JOB_SITE}", spec)
     return environ
+
+
+def _places_of_data(plan: NodePlan, node: NodeLayout) -> Dict[str, str]:
+    """Where on this node the job's data are, as job preparation found it."""
+    found = publish.read_record(node.data_variables) if plan.data else None
+    return {name: str(path) for name, path in (found or {}).items()}
 
 
 def _mlflow(environ: Mapping[str, str], plan: NodePlan) -> Dict[str, str]:

@@ -15,7 +15,7 @@ from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import NodePlan, Verb
 
 # Every order that is carried out by a step.
-STEPS = frozenset({Verb.BUILD, Verb.PREPARE, Verb.MEET, Verb.RELEASE})
+STEPS = frozenset({Verb.BUILD, Verb.INPUTS, Verb.PREPARE, Verb.MEET, Verb.RELEASE})
 
 
 class StepProcesses:

@@ -1,4 +1,4 @@
-"""The three things a node does around the processes: have the environment, prepare the job, release it.
+"""What a node does around the processes: have the environment, look for the data, prepare the job, release it.
 
 Each step runs in a process of its own that the supervisor forked, so that a full disk or a bug in one cannot end the
 supervisor. A step may be killed and run again at any point: it looks at what is there.
@@ -17,6 +17,7 @@ from sidecar import (
     census,
     collect,
     environments,
+    inputs,
     last_room,
     meeting,
     mpi_found,
@@ -92,6 +93,14 @@ def build(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
     return {"interpreter": found.interpreter, "key": found.key, "cache_hit": found.cache_hit, "bin": found.bin}
 
 
+def look_for_inputs(node: Node, _body: Mapping[str, Any]) -> Dict[str, Any]:
+    """Which of the job's data sets are here under the same path. Results: in_place, the ids of their listings."""
+    try:
+        return {"in_place": inputs.look(node.plan, node.layout)}
+    except inputs.BadInput as error:
+        raise StepFailed(str(error)) from error
+
+
 def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     """Lays out the snapshot in the work folder and makes the folders of the run.
 
@@ -117,6 +126,10 @@ def prepare(node: Node, body: Mapping[str, Any]) -> Dict[str, Any]:
     for folder in (OUTPUTS, USER_LOGS):
         (node.layout.work / folder).mkdir(exist_ok=True)
         (node.run.root / folder).mkdir(exist_ok=True)
+    try:
+        inputs.provide(node.plan, node.layout, log.say)
+    except inputs.BadInput as error:
+        raise StepFailed(str(error), "submit again: it is then sent anew") from error
     if node.plan.is_remote:
         for made in (node.run.azureml_logs, node.run.system_logs, node.run.metrics, node.run.time_indexes):
             made.mkdir(parents=True, exist_ok=True)
@@ -247,7 +260,13 @@ def census_sentence(found: Mapping[str, Any]) -> str:
     return sentence + (f"; removed {', '.join(removed)}." if removed else ".")
 
 
-STEPS = {Verb.BUILD: build, Verb.PREPARE: prepare, Verb.MEET: meet, Verb.RELEASE: release}
+STEPS = {
+    Verb.BUILD: build,
+    Verb.INPUTS: look_for_inputs,
+    Verb.PREPARE: prepare,
+    Verb.MEET: meet,
+    Verb.RELEASE: release,
+}
 
 
 def run(verb: Verb, node: Node, body: Mapping[str, Any]) -> int:

@@ -168,7 +168,7 @@ def clean_command(name: str, output: str, **secrets: Any) -> int:
     if output == "json":
         click.echo(dump([_clean_record(cleaned) for cleaned in found]))
     else:
-        headers = ("Node", "Environments", "Snapshots", "Images", "Bundles", "Freed", "In use by")
+        headers = ("Node", "Environments", "Snapshots", "Data sets", "Images", "Bundles", "Freed", "In use by")
         _show(headers, [_clean_row(cleaned) for cleaned in found])
     problems = [text for cleaned in found for text in _clean_problems(cleaned)]
     for text in problems:
@@ -183,9 +183,9 @@ def _clean_record(cleaned: Cleaned) -> dict[str, Any]:
 
 def _clean_row(cleaned: Cleaned) -> tuple[Any, ...]:
     if cleaned.report is None:
-        return (cleaned.node.name, None, None, None, None, "not cleaned", "")
+        return (cleaned.node.name, None, None, None, None, None, "not cleaned", "")
     removed = cleaned.report["removed"]
-    counts = (removed["environments"], removed["snapshots"], removed["images"], removed["bundles"])
+    counts = tuple(removed[kind] for kind in ("environments", "snapshots", "data_sets", "images", "bundles"))
     freed = f"{cleaned.report['freed_bytes'] / 1e6:.1f} MB"
     return (cleaned.node.name, *counts, freed, ", ".join(cleaned.report["live_runs"]))
 

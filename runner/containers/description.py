@@ -96,7 +96,7 @@ def _container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling, role: Role)
         "Labels": labels.labels(dwelling.workspace, plan.run_id, plan.node_id, role),
         "HostConfig": {
             "Init": True,
-            "Mounts": [_mount(path, read_only=read_only) for path, read_only in mounts(plan, node)],
+            "Mounts": [_mount(path, read_only=read_only) for path, read_only in mounts(plan, node, role)],
             "GroupAdd": list(dwelling.groups),
             "SecurityOpt": ["label=disable"],
             "RestartPolicy": {"Name": "no"},
@@ -113,9 +113,12 @@ def _entrypoint(dwelling: Dwelling, role: Role) -> Sequence[str] | None:
     return None if dwelling.options.entrypoint is None else [dwelling.options.entrypoint]
 
 
-def mounts(plan: NodePlan, node: NodeLayout) -> list[tuple[str, bool]]:
+def mounts(plan: NodePlan, node: NodeLayout, role: Role) -> list[tuple[str, bool]]:
     """(path, whether it may only be read) of what lies at the same place inside as outside."""
-    return [(str(node.root), False), (plan.run_root, False), (plan.snapshot_store, True), (plan.bundle, True)]
+    places = [(str(node.root), False), (plan.run_root, False), (plan.snapshot_store, True), (plan.bundle, True)]
+    if plan.has_inputs:
+        places.append((str(plan.input_store.root), role is Role.JOB))
+    return places
 
 
 def _mount(path: str, *, read_only: bool) -> Mapping[str, Any]:

@@ -25,6 +25,8 @@ class Part:
 class ImageShipment:
     """The parts of one image on their way to one node."""
 
+    of = OF_IMAGE
+
     def __init__(self, store: Path, parts: Sequence[Part]) -> None:
         self._layout = LayersLayout(store)
         self._parts = tuple(parts)

@@ -15,14 +15,14 @@ from runner.errors import MachineError
 from runner.nodes import clock, contact
 from runner.nodes.clock import ClockOffset
 from runner.nodes.delivery import Delivery
-from runner.nodes.image_shipment import ImageShipment
+from runner.nodes.further_shipment import FurtherShipment
 from runner.nodes.intake import DISK_FULL, Intake
 from runner.nodes.node_state import NodeState
 from runner.nodes.outbox import Outbox
 from runner.nodes.shipment import Shipment
 from runner.transports.transport import Link, Transport
 from sidecar.contract import publish, settings
-from sidecar.contract.frames import EVENTS_STREAM, OF_IMAGE, BrokenFrame, Frame, FrameKind, json_frame, read_frame
+from sidecar.contract.frames import EVENTS_STREAM, BrokenFrame, Frame, FrameKind, json_frame, read_frame
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 
 _FIRST_PAUSE_S = 0.05
@@ -80,7 +80,8 @@ class Node:
         self.intake = intake
         self.delivery = delivery
         self.shipment = shipment
-        self.image_shipment: ImageShipment | None = None
+        # Images, data sets: what else is sent to the node, by what its frames say that it is.
+        self.further_shipments: dict[str, FurtherShipment] = {}
         self._contact_file = contact_file
         self._clock_file = clock_file
         self._contact_limit_s = contact_limit_s
@@ -131,13 +132,13 @@ class Node:
             if self._outbox is not None:
                 self._outbox.post(json_frame(FrameKind.ORDER, self._orders[name]))
 
-    def ship_image(self, shipment: ImageShipment) -> None:
-        """Begins to send the parts of an image that the node lacks: now, and on every link until it has them."""
+    def ship(self, shipment: FurtherShipment) -> None:
+        """Begins to send what the node lacks of it: now, and on every link until the node has all."""
         with self._guard:
-            self.image_shipment = shipment
+            self.further_shipments[shipment.of] = shipment
             if self._outbox is not None:
-                for question in shipment.questions():
-                    self._outbox.post(question)
+                # Not posted: of a million files the questions alone would keep everything else waiting.
+                self._outbox.ship(iter(shipment.questions()))
 
     @property
     def is_reached(self) -> bool:
@@ -295,9 +296,9 @@ class Node:
                 outbox.post(question)
         with self._guard:
             self._outbox = outbox
-            if self.image_shipment is not None and not self.image_shipment.is_complete:
-                for question in self.image_shipment.questions():
-                    outbox.post(question)
+            for further in self.further_shipments.values():
+                if not further.is_complete:
+                    outbox.ship(iter(further.questions()))
             for name, order in self._orders.items():
                 if name not in self._accepted:
                     outbox.post(json_frame(FrameKind.ORDER, order))
@@ -322,7 +323,8 @@ class Node:
             self._measure_clock(frame.body)
             self._note_disk(is_full=frame.body.get("is_disk_full") is True)
         elif frame.kind is FrameKind.LACK:
-            shipment = self.image_shipment if frame.body.get("of") == OF_IMAGE else self.shipment
+            of = frame.body.get("of")
+            shipment = self.shipment if of is None else self.further_shipments.get(str(of))
             if shipment is not None:
                 outbox.ship(shipment.take_answer(frame.body))
 

@@ -14,6 +14,7 @@ _STAMP = {"at_ns": int, "monotonic_ns": int}
 # What a step that is done must have told.
 _RESULTS: dict[str, dict[str, type]] = {
     "build": {"interpreter": str, "key": object, "cache_hit": object, "bin": object},
+    "inputs": {"in_place": list},
     "prepare": {"bundle": str, "ports": list, "programs": object, "is_root": bool},
     "meet": {"reached": dict, "failed": dict},
     "release": {"census": dict},

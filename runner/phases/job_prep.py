@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Mapping
 
 from runner.errors import MachineError
-from runner.phases import meeting_place
+from runner.phases import inputs, meeting_place
 from runner.phases.phase import PhaseFailed, PhasePlan, RunContext, Stage
 from sidecar.contract.orders import NodePlan, Verb
 
@@ -19,7 +20,7 @@ def plan(context: RunContext) -> PhasePlan:
         ports = f", reserve {node.port_count} ports" if node.port_count else ""
         mpi = ", find the MPI" if node.wants_mpi else ""
         lines.append(f"{node.node_id}: lay out {_snapshot(node)}{ports}{mpi}")
-    return PhasePlan(phase=PHASE, lines=tuple(lines))
+    return PhasePlan(phase=PHASE, lines=(*inputs.lines(context), *lines))
 
 
 def _snapshot(node: NodePlan) -> str:
@@ -28,12 +29,12 @@ def _snapshot(node: NodePlan) -> str:
     return f"snapshot {node.snapshot_id[:12]}" if is_taken else "the snapshot"
 
 
-def run(context: RunContext, stage: Stage) -> None:
-    """Prepares every node. Raises PhaseFailed."""
+def run(context: RunContext, stage: Stage, sets: Mapping[str, str]) -> None:
+    """Prepares every node; `sets` are the data sets that were sent, from `inputs.run`. Raises PhaseFailed."""
     _wait_shipped(stage)
     for node in stage.fleet:
         stage.say(node.node_id, "Starting job preparation")
-    stage.step_everywhere(Verb.PREPARE, PHASE)
+    stage.step_everywhere(Verb.PREPARE, PHASE, body={"sets": dict(sets)})
     if context.request.distributed is not None:
         _meet(stage)
 

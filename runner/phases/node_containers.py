@@ -139,7 +139,7 @@ def _ship(stage: Stage, house: NodeHouse, wanted: WantedImage, first: str) -> Im
         )
         shipments.append(shipment)
         if not _done(node, Verb.HOUSE):
-            node.ship_image(shipment)
+            node.ship(shipment)
         else:
             shipment.is_complete = True
     _wait_shipped(stage, lacking, shipments)

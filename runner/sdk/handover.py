@@ -63,6 +63,7 @@ def to_request(
         taker = data(target)
         arguments, command = _without_data(taker, config)
         surroundings["environment"] = with_variables(surroundings["environment"], taker.variables)
+        surroundings["data"] = taker.spec
         surroundings["warnings"] = tuple(dict.fromkeys(taker.warnings))
     return RunRequest(
         experiment_name=experiment_name,

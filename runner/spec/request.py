@@ -9,6 +9,7 @@ from typing import Any
 from runner.errors import UsageError
 from runner.spec.argument import check_argument, check_size
 from runner.spec.compute import ComputeTarget, LocalTarget, SshNode, SshTarget, target_from_record
+from runner.spec.data import DataSpec
 from runner.spec.distributed import (
     DistributedSpec,
     MpiSpec,
@@ -23,6 +24,7 @@ from sidecar.contract.layout import is_experiment_name
 
 __all__ = [
     "ComputeTarget",
+    "DataSpec",
     "DistributedSpec",
     "DockerSpec",
     "EnvironmentSpec",
@@ -62,6 +64,7 @@ class RunRequest:
     max_run_duration_seconds: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     mlflow: MirrorSpec | None = None
+    data: DataSpec = field(default_factory=DataSpec)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +130,7 @@ class RunRequest:
             "max_run_duration_seconds": self.max_run_duration_seconds,
             "tags": dict(self.tags),
             "mlflow": None if self.mlflow is None else self.mlflow.to_record(),
+            "data": self.data.to_record(),
         }
 
     @classmethod
@@ -142,6 +146,7 @@ class RunRequest:
                 "docker": DockerSpec.from_record(record["docker"]),
                 "tags": dict(record["tags"]),
                 "mlflow": MirrorSpec.from_record(record.get("mlflow")),
+                "data": DataSpec.from_record(record.get("data")),
             }
         )
 

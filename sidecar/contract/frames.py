@@ -36,9 +36,12 @@ PROTOCOL_VERSION = 1
 # Too small: many frames for one log. Too large: memory for a hostile peer, and status frames wait behind data.
 PAYLOAD_LIMIT = 1024 * 1024
 EVENTS_STREAM = 0
-# Contents from this number on are parts of an image, below it those of the snapshot; `of` says the same in JSON.
+# Contents from the first number on are parts of an image, from the second on those of data sets, below both those of
+# the snapshot; `of` says the same in JSON.
 IMAGE_STREAMS = 1 << 30
+INPUT_STREAMS = 1 << 31
 OF_IMAGE = "image"
+OF_INPUTS = "inputs"
 # How much of what is there proves, by its hash, that it is the beginning of the same file: more would be read twice,
 # less could agree by chance.
 TAIL_BYTES = 64 * 1024

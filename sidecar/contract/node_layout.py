@@ -156,6 +156,16 @@ class NodeLayout(NamedTuple):
         return self.root / f"collected-{folder}.jsonl"
 
     @property
+    def inputs_found(self) -> Path:
+        """Which data sets the node has under the same path as the submitting machine."""
+        return self.root / "inputs.json"
+
+    @property
+    def data_variables(self) -> Path:
+        """The environment variables that say where on this node the data of the job lie."""
+        return self.root / "data.json"
+
+    @property
     def launches(self) -> Path:
         """One file a node: the command that Open MPI wants run there."""
         return self.root / "launches"

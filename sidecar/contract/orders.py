@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from sidecar.contract.stores import InputsLayout
 
 
 class Verb(str, enum.Enum):
@@ -14,6 +17,7 @@ class Verb(str, enum.Enum):
     IMAGE = "image"
     HOUSE = "house"
     BUILD = "build"
+    INPUTS = "inputs"
     PREPARE = "prepare"
     MEET = "meet"
     START = "start"
@@ -28,6 +32,7 @@ ORDER_NAMES = {
     Verb.IMAGE: "03-image",
     Verb.HOUSE: "05-house",
     Verb.BUILD: "10-build",
+    Verb.INPUTS: "15-inputs",
     Verb.PREPARE: "20-prepare",
     Verb.MEET: "25-meet",
     Verb.START: "30-start",
@@ -79,7 +84,8 @@ class NodePlan(NamedTuple):
     machine. `about` is what the job is told of its run. `bundle` is the folder that holds the `sidecar` package.
     Durations are seconds. Where `is_remote`, the node writes into a copy that travels, and paths are relative to its
     work directory until `resolved`. Where `is_contained`, its supervisor lives in a container, with all paths as they
-    are outside.
+    are outside. `data`: `inputs`, a list of {name, listing, variables}, and `outputs`, {variable: folder below the work
+    folder}.
     """
 
     run_id: str
@@ -102,6 +108,7 @@ class NodePlan(NamedTuple):
     is_remote: bool = False
     about: Dict[str, Any] = {}  # noqa: RUF012 - never changed
     is_contained: bool = False
+    data: Dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @property
     def meets(self) -> bool:
@@ -112,6 +119,16 @@ class NodePlan(NamedTuple):
     def has_steward(self) -> bool:
         """Whether the containers are made on the node itself, by an engine that only it can reach."""
         return self.is_remote and self.is_contained
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether data sets are brought to the node, or looked for there."""
+        return bool(self.data and self.data["inputs"])
+
+    @property
+    def input_store(self) -> InputsLayout:
+        """The node's store of data sets, beside that of its snapshots."""
+        return InputsLayout.of(Path(self.snapshot_store).parent)
 
     def resolved(self, *, work: str, bundle: str) -> NodePlan:
         """The plan with absolute paths, as only the node itself can know them."""

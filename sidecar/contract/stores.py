@@ -21,6 +21,13 @@ layers/
   blobs/<sha256>           part of an image: a layer, or its configuration; on a node only until the engine has it
   images/<sha256>.json     where they are sent from: the parts of the image with that id
   incoming/                what is not whole yet
+inputs/
+  listings/<sha256>.json   what a data set was at submit: names, sizes and times of its files
+  sets/<id>.json           what its contents are, as a snapshot's manifest says it; the id is the sha256 of its bytes
+  sets/<id>/, .lock        on a node: the data set, laid out once for all runs; its files are links to `objects/`
+  objects/<2 hex>/<sha256> on a node: file contents; one that ends in `.unchecked` is whole, and not hashed yet
+  incoming/                on a node: what is not whole yet
+  hashes.db                where they are sent from: the hashes of files that have not changed since
 runs/<run_id>/.state/
   mirror.json, .lock, .log how far the run has been copied to a user's MLflow server
 """
@@ -144,6 +151,61 @@ class LayersLayout(NamedTuple):
     def incoming(self) -> Path:
         """Parts that are not whole yet."""
         return self.root / "incoming"
+
+
+class InputsLayout(NamedTuple):
+    """The places in a store of data sets, on the side that sends them and on a node."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, work: Path) -> InputsLayout:
+        """The store of a workspace, or of a node's work directory."""
+        return cls(work / "inputs")
+
+    def listing(self, sha256: str) -> Path:
+        """What a data set was at submit."""
+        return self.root / "listings" / f"{sha256}.json"
+
+    @property
+    def sets(self) -> Path:
+        """Manifests, and on a node the data sets themselves, lie here."""
+        return self.root / "sets"
+
+    def manifest(self, set_id: str) -> Path:
+        """The contents of the data set with that id."""
+        return self.sets / f"{set_id}.json"
+
+    def folder(self, set_id: str) -> Path:
+        """The data set, laid out."""
+        return self.sets / set_id
+
+    def lock(self, set_id: str) -> Path:
+        """Held by who lays the data set out; never removed."""
+        return self.sets / f"{set_id}.lock"
+
+    @property
+    def objects(self) -> Path:
+        """File contents by hash lie here."""
+        return self.root / "objects"
+
+    def object(self, sha256: str) -> Path:
+        """The content with that hash."""
+        return self.objects / sha256[:2] / sha256
+
+    def unchecked(self, sha256: str) -> Path:
+        """A content that is whole, and is to be hashed before anybody uses it."""
+        return self.objects / sha256[:2] / f"{sha256}.unchecked"
+
+    @property
+    def incoming(self) -> Path:
+        """Contents that are not whole yet."""
+        return self.root / "incoming"
+
+    @property
+    def hashes(self) -> Path:
+        """The hashes of files that have not changed since, by path."""
+        return self.root / "hashes.db"
 
 
 class BundleContents(NamedTuple):

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from sidecar import inputs, tree
 from sidecar.clean import Cleaning
 from sidecar.contract import lock, publish, snapshot_manifest
 from sidecar.contract.layout import WorkspaceLayout
-from sidecar.contract.orders import NodePlan
+from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
+from sidecar.contract.stores import InputsLayout
+from tests.doubles.shipping import ship_set
 
 RUN = "digits_1700000000_0123abcd"
 LATER_S = 3600.0
@@ -67,9 +70,13 @@ def test_live_run_keeps_its_things(work: WorkspaceLayout) -> None:
     report = clean(work)
     held.close()
     assert left(work) == {"bundles/used", "snapshots/used.json", "environments/used"}
-    assert report["removed"] == {"environments": 1, "snapshots": 1, "bundles": 1, "images": 0} and report[
-        "live_runs"
-    ] == [RUN]
+    assert report["removed"] == {
+        "environments": 1,
+        "snapshots": 1,
+        "bundles": 1,
+        "images": 0,
+        "data_sets": 0,
+    } and report["live_runs"] == [RUN]
     assert report["freed_bytes"] > 0 and report["problems"] == []
     assert [path.name for path in (work.snapshots / "objects").rglob("*") if path.is_file()] == ["a" * 64]
 
@@ -120,3 +127,27 @@ def test_the_part_itself_prints_one_line_and_leaves_no_bundle(work: WorkspaceLay
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["work_directory"] == str(work.root) and done.stdout.count("\n") == 1
     assert not own.exists() and package.is_dir()
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_data_sets_go_with_the_last_run_that_has_them(work: WorkspaceLayout, tmp_path: Path, is_live: bool) -> None:
+    """What a live run reads stays, with its contents; the rest goes, read-only as it is."""
+    data, node = tmp_path / "data", work.node("gpu01", RUN)
+    data.mkdir()
+    (data / "x.csv").write_text("x")
+    source, set_id, _ = ship_set(data, tmp_path)
+    os.rename(source.root, InputsLayout.of(work.root).root)
+    store = InputsLayout.of(work.root)
+    folder = inputs.lay_out(store, set_id)
+    plan = publish.read_record(node.plan) or {}
+    node.plan.write_bytes(publish.to_json({**plan, "data": {"inputs": [{"listing": "0" * 64}], "outputs": {}}}))
+    node.orders.mkdir()
+    node.order(ORDER_NAMES[Verb.PREPARE]).write_bytes(publish.to_json({"sets": {"0" * 64: set_id}}))
+    held = lock.take(node.supervisor_lock) if is_live else None
+    report = clean(work)
+    assert folder.joinpath("x.csv").exists() == is_live
+    assert len([path for path in store.objects.rglob("*") if path.is_file()]) == is_live
+    assert report["removed"]["data_sets"] == (not is_live) and report["problems"] == []
+    if held is not None:
+        held.close()
+        tree.remove(str(folder))

@@ -29,6 +29,7 @@ class OutputFileDatasetConfig:
         self.destination = destination
         self.source = source
         self.mode = "mount"
+        self.overwrites = False
         self._registration: tuple[str, str | None, dict[str, str]] | None = None
         self._place: str | None = None
 
@@ -37,8 +38,11 @@ class OutputFileDatasetConfig:
         return self._with(mode="mount")
 
     def as_upload(self, overwrite: bool = False, source_globs: Any = None, **_others: Any) -> OutputFileDatasetConfig:
-        """To be written where it will stay: on this machine nothing needs to be sent afterwards."""
-        return self._with(mode="upload")
+        """To be brought to its place once the run has ended: on this machine it is written there at once.
+
+        `overwrite`: replaces what is there already under the same names.
+        """
+        return self._with(mode="upload", overwrites=overwrite)
 
     def register_on_complete(
         self, name: str, description: str | None = None, tags: Any = None, **_others: Any
@@ -58,7 +62,7 @@ class OutputFileDatasetConfig:
         return changed
 
     def place_for(self, workspace: Any, run_id: str) -> str:
-        """The folder for the run, on this machine. Raises UserErrorException for an address: nothing writes there."""
+        """The folder of this machine, or the address, that its files are at once the run has ended."""
         if self.destination is None:
             root, below = workspace.get_default_datastore().root, f"dataset/{run_id}/{self.name}"
         elif isinstance(self.destination, tuple):
@@ -66,9 +70,7 @@ class OutputFileDatasetConfig:
         else:
             root, below = getattr(self.destination, "root", self.destination), ""
         place = places.join(root, below.replace("{run-id}", run_id).replace("{output-name}", self.name))
-        if places.is_url(place):
-            raise UserErrorException(f"The output {self.name} cannot be written to {place}: give a folder.")
-        self._place = places.local_path(place)
+        self._place = place if places.is_url(place) else places.local_path(place)
         return self._place
 
     @property

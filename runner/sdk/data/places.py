@@ -10,16 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.errors import MachineError
 from runner.sdk.exceptions import UserErrorException
+from runner.store import addresses
+from runner.store.addresses import is_url as is_url
 from runner.store.assets import AssetsLayout
 
 _PATTERN = frozenset("*?[")
-
-
-def is_url(place: str) -> bool:
-    """Whether `place` is an address; `file://` and a plain path are of this machine."""
-    head, sep, _ = place.partition("://")
-    return bool(sep) and head.lower() != "file" and head.isascii() and head.replace("+", "").isalnum()
 
 
 def local_path(place: str) -> str:
@@ -111,24 +108,14 @@ def _fetch(url: str, folder: Path) -> None:
 
 def send(source: str, url: str, *, overwrite: bool) -> None:
     """Copies a file of this machine to an address. Raises UserErrorException."""
-    fsspec = _fsspec(url)
     try:
-        system, path = fsspec.core.url_to_fs(url)
-        if overwrite or not system.exists(path):
-            system.makedirs(os.path.dirname(path), exist_ok=True)
-            system.put_file(source, path)
-    except (ImportError, OSError, ValueError) as error:
-        raise UserErrorException(f"{source} cannot be sent to {url}: {error}", error) from error
+        addresses.send(source, url, overwrite=overwrite)
+    except MachineError as error:
+        raise UserErrorException(error.message, error) from error
 
 
 def _fsspec(url: str) -> Any:
-    import importlib
-
     try:
-        return importlib.import_module("fsspec")
-    except ImportError as error:
-        raise UserErrorException(
-            f"{url} is no path of this machine, and the library that opens addresses is not installed: "
-            "pip install 'scriptrun[data]'",
-            error,
-        ) from error
+        return addresses.open_fsspec(url)
+    except MachineError as error:
+        raise UserErrorException(error.message, error) from error

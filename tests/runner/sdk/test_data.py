@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.sdk import Dataset, Datastore, Experiment, OutputFileDatasetConfig, ScriptRunConfig, Workspace
+from runner.sdk.data.job_data import JobData
 from runner.sdk.data.reference import DataPath, DataReference
 from runner.sdk.exceptions import UserErrorException
 
@@ -151,3 +152,72 @@ def test_addresses_are_opened_by_fsspec(experiment: Experiment, project: Path, d
     run = experiment.submit(ScriptRunConfig(project, "read.py", [files, table.as_named_input("table")]))
     assert run.wait_for_completion()["status"] == "Completed"
     assert "read x,y\n3,4\n x,y\n1,2" in run.layout.driver_log(None).read_text()
+
+
+def test_an_output_goes_to_an_address_once_the_job_has_ended(
+    experiment: Experiment, project: Path, tmp_path: Path
+) -> None:
+    """The script writes a folder as ever; its files are at the address afterwards, and in the run."""
+    pytest.importorskip("fsspec")
+    (project / "write.py").write_text(
+        "import os, sys\nopen(os.path.join(sys.argv[1], 'made.txt'), 'w').write('made')\n"
+    )
+    store = Datastore.register(experiment.workspace, "far", f"local://{tmp_path}/far")
+    output = OutputFileDatasetConfig(name="made", destination=(store, "{run-id}"))
+    run = experiment.submit(ScriptRunConfig(project, "write.py", [output.as_upload()]))
+    assert run.wait_for_completion()["status"] == "Completed"
+    assert (tmp_path / "far" / run.id / "made.txt").read_text() == "made"
+    assert "outputs/made/made.txt" in run.get_file_names()
+
+
+def _taker(workspace: Workspace) -> JobData:
+    return JobData(workspace, "run", target="gpus", is_here=False)
+
+
+def test_on_other_machines_a_job_is_given_variables(workspace: Workspace, data: Path) -> None:
+    """A path may be another one on every node: each input is listed, and stands in arguments by a variable."""
+    taker, store = _taker(workspace), Datastore.register(workspace, "mine", data)
+    files = Dataset.File.from_files(str(data)).as_named_input("digits").as_mount()
+    assert taker.take(files) == "$AZUREML_DATAREFERENCE_digits"
+    assert taker.take(Dataset.Tabular.from_delimited_files(str(data / "a.csv")).as_named_input("table")).endswith(
+        "table"
+    )
+    reference = DataReference(store, "file", "a.csv")
+    assert taker.take(reference) == taker.expand(str(reference)) == "$AZUREML_DATAREFERENCE_file"
+    assert taker.take(DataPath(store, "deep")).startswith("$AZUREML_DATAREFERENCE_path_")
+    assert taker.take(Dataset.File.from_files(str(data)).skip(1).as_named_input("some").as_download()).endswith("some")
+    assert {given.name: given.file_count for given in taker.spec.inputs if given.name[:4] != "path"} == {
+        "digits": 2,
+        "table": 1,
+        "file": 1,
+        "some": 1,
+    }
+    assert dict(taker.variables) == {"AZUREML_DATASET_ENVIRONMENT_VARS": "digits:mount,table:direct,some:download,"}
+    assert taker.warnings == []
+
+
+def test_on_other_machines_outputs_are_brought(workspace: Workspace, data: Path) -> None:
+    """The script writes below outputs/ there; where its files are to be is known from the start."""
+    taker, store = _taker(workspace), Datastore.register(workspace, "mine", data)
+    made = OutputFileDatasetConfig(name="made", destination=(store, "out/{run-id}")).as_upload(overwrite=True)
+    assert taker.take(made) == "$AZUREML_DATAREFERENCE_made"
+    taker.take(DataReference(store, "up", "sent").as_upload())
+    assert [(output.destination, output.overwrites) for output in taker.spec.outputs] == [
+        (f"{data}/out/run", True),
+        (f"{data}/sent", False),
+    ]
+    assert taker.spec.to_plan()["outputs"]["made"] == "outputs/made"
+    assert taker.variables["AZUREML_DATASET_FILE_OUTPUTS"] == "made"
+    with pytest.raises(UserErrorException, match="Invalid name"):
+        taker.take(OutputFileDatasetConfig(name="a/b"))
+
+
+def test_what_is_not_sent_is_told(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not on this machine may be on the others: the path goes as it is. A limit must be a number."""
+    taker = _taker(workspace)
+    nowhere = DataReference(Datastore.register(workspace, "theirs", "/mnt/theirs"), "theirs")
+    assert taker.take(nowhere) == taker.expand(str(nowhere)) == "/mnt/theirs"
+    assert "/mnt/theirs is not on this machine, and is not sent" in taker.warnings[0] and not taker.spec.inputs
+    monkeypatch.setenv("RUNNER_DATA_LIMIT_MB", "many")
+    with pytest.raises(UserErrorException, match="RUNNER_DATA_LIMIT_MB='many'"):
+        _ = taker.spec
