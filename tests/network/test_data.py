@@ -176,15 +176,41 @@ def test_more_data_than_may_be_sent(
     assert settings.DATA_LIMIT_MB in failure["first"]["hint"]
 
 
+_SIZE = "import os, sys\nsay(b'%d' % os.path.getsize(sys.argv[1] + '/deep/b.bin'))\n"
+
+
+def _begin_to_send(stage: Stage, workspace: Workspace, data: Path, size_bytes: int) -> NetworkRun:
+    """A run whose data are on their way over a slow line."""
+    (data / "deep" / "b.bin").write_bytes(os.urandom(size_bytes))
+    stage.lab.faults.throttle("lab1", 8_000_000)
+    run = _submit(stage, workspace, _SIZE, _input(data))
+    wait_until(lambda: any(_store(run).incoming.glob("*.part")), what="the first piece")
+    return run
+
+
+@pytest.mark.lab(hosts=1)
+def test_a_link_that_breaks_while_data_are_sent(stage: Stage, workspace: Workspace, data: Path) -> None:
+    """The next one goes on, and the data are whole."""
+    run = _begin_to_send(stage, workspace, data, 3_000_000)
+    run.kill("sshd")
+    run.wait_end(limit_s=90)
+    checked(run, started=1)
+    assert run.run.driver_log(None).read_text() == "3000000"
+
+
+@pytest.mark.lab(hosts=1)
+def test_a_cancel_while_data_are_sent(stage: Stage, workspace: Workspace, data: Path) -> None:
+    """It is not waited for the rest, and no half content stays."""
+    run = _begin_to_send(stage, workspace, data, 60_000_000)
+    assert run.cancel().status == "Canceled"
+    checked(run, "Canceled", started=0)
+
+
 @pytest.mark.chaos
 @pytest.mark.lab(hosts=1)
 def test_kills_while_data_are_sent(stage: Stage, workspace: Workspace, data: Path, chance: random.Random) -> None:
     """Agents, sessions and controllers are killed on the way: the data arrive, and are right."""
-    (data / "deep" / "b.bin").write_bytes(os.urandom(5_000_000))
-    stage.lab.faults.throttle("lab1", 8_000_000)
-    source = "import os, sys\nsay(b'%d' % os.path.getsize(sys.argv[1] + '/deep/b.bin'))\n"
-    run = _submit(stage, workspace, source, _input(data))
-    wait_until(lambda: any(_store(run).incoming.glob("*.part")), what="the first piece")
+    run = _begin_to_send(stage, workspace, data, 5_000_000)
     run.kill_often(("agent", "controller", "sshd"), 5, chance, most_s=1.0)
     run.wait_end(limit_s=120)
     checked(run, started=1)
