@@ -70,6 +70,7 @@ def job_container(plan: NodePlan, node: NodeLayout, dwelling: Dwelling) -> dict[
     if host.get("NetworkMode") != "host":
         described["Hostname"] = options.hostname or labels.host_name(plan.node_id)
     described["Labels"] = {**options.labels, **described["Labels"]}
+    host["Mounts"] = [*host["Mounts"], *_data_mounts(plan, host.get("Binds", ()))]
     return described
 
 
@@ -119,6 +120,16 @@ def mounts(plan: NodePlan, node: NodeLayout, role: Role) -> list[tuple[str, bool
     if plan.has_inputs:
         places.append((str(plan.input_store.root), role is Role.JOB))
     return places
+
+
+def _data_mounts(plan: NodePlan, binds: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The data of a job on this machine, but what a person mounts there: an engine takes one of them only."""
+    taken = {bind.split(":")[1] for bind in binds if ":" in bind}
+    return [
+        _mount(path, read_only=is_read_only)
+        for path, is_read_only in (plan.data.get("shared", ()) if plan.data else ())
+        if path not in taken
+    ]
 
 
 def _mount(path: str, *, read_only: bool) -> Mapping[str, Any]:

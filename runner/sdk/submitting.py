@@ -76,7 +76,8 @@ def request_for(experiment: Experiment, config: Any, run_id: str) -> RunRequest:
 
     def data_for(target: ComputeTarget) -> JobData:
         is_here = isinstance(target, LocalTarget)
-        return JobData(experiment.workspace, run_id, target=target.name, is_here=is_here)
+        is_contained = chosen.run_config.docker.use_docker
+        return JobData(experiment.workspace, run_id, target=target.name, is_here=is_here, is_contained=is_contained)
 
     chosen, workspace = as_script_run(config), experiment.workspace.layout
     return to_request(chosen, experiment_name=experiment.name, workspace=workspace, data=data_for)

@@ -62,21 +62,26 @@ class OutputSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """All data of a run. More than `limit_bytes` of inputs are sent to no node."""
+    """All data of a run. More than `limit_bytes` of inputs are sent to no node.
+
+    `shared` are paths of this machine that its containers see, each with whether they may only be read.
+    """
 
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
+    shared: tuple[tuple[str, bool], ...] = ()
     limit_bytes: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.inputs or self.outputs)
+        return bool(self.inputs or self.outputs or self.shared)
 
     def to_plan(self) -> dict[str, Any]:
         """What a node must know of it; nothing where there are no data."""
         if not self:
             return {}
         outputs = {variable: output.folder for output in self.outputs for variable in output.variables}
-        return {"inputs": [given.to_record() for given in self.inputs], "outputs": outputs}
+        inputs = [given.to_record() for given in self.inputs]
+        return {"inputs": inputs, "outputs": outputs, "shared": [list(one) for one in self.shared]}
 
     def to_record(self) -> dict[str, Any] | None:
         """The values as JSON; None where there are no data."""
@@ -85,6 +90,7 @@ class DataSpec:
         return {
             "inputs": [given.to_record() for given in self.inputs],
             "outputs": [output.to_record() for output in self.outputs],
+            "shared": [list(one) for one in self.shared],
             "limit_bytes": self.limit_bytes,
         }
 
@@ -96,5 +102,6 @@ class DataSpec:
         return cls(
             inputs=tuple(InputSpec(**{**one, "variables": tuple(one["variables"])}) for one in record["inputs"]),
             outputs=tuple(OutputSpec(**{**one, "variables": tuple(one["variables"])}) for one in record["outputs"]),
+            shared=tuple((str(path), bool(is_read_only)) for path, is_read_only in record.get("shared", ())),
             limit_bytes=record["limit_bytes"],
         )

@@ -84,8 +84,8 @@ class NodePlan(NamedTuple):
     machine. `about` is what the job is told of its run. `bundle` is the folder that holds the `sidecar` package.
     Durations are seconds. Where `is_remote`, the node writes into a copy that travels, and paths are relative to its
     work directory until `resolved`. Where `is_contained`, its supervisor lives in a container, with all paths as they
-    are outside. `data`: `inputs`, a list of {name, listing, variables}, and `outputs`, {variable: folder below the work
-    folder}.
+    are outside. `data`: `inputs`, a list of {name, listing, variables}; `outputs`, {variable: folder below the work
+    folder}; `shared`, what containers of the submitting machine see besides: [path, whether it may only be read].
     """
 
     run_id: str

@@ -49,12 +49,17 @@ class JobData:
     On this machine a job is given paths, on others variables that hold them there.
     """
 
-    def __init__(self, workspace: Workspace, run_id: str, *, target: str, is_here: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, run_id: str, *, target: str, is_here: bool, is_contained: bool = False
+    ) -> None:
         self._workspace = workspace
         self._assets = AssetsLayout.of(workspace.layout)
         self._run_id = run_id
         self._target = target
         self._is_here = is_here
+        self._is_contained = is_contained
+        # What containers of this machine must see: whether it may only be read, by path.
+        self._shared: dict[str, bool] = {}
         self._sent: dict[str, InputSpec] = {}
         self._brought: dict[str, OutputSpec] = {}
         self._inputs: dict[str, str] = {}
@@ -85,6 +90,7 @@ class JobData:
         place, variable = reference.place, settings.AZUREML_DATA_REFERENCE_PREFIX + name
         if getattr(reference, "mode", "") == "upload" and not places.is_url(place):
             os.makedirs(place, exist_ok=True)
+            self._share(place, is_read_only=False)
             if not self._is_here:
                 overwrites = bool(getattr(reference, "overwrite", False))
                 return self._bring(OutputFolder(name, place, overwrites), variable)
@@ -105,7 +111,10 @@ class JobData:
     def spec(self) -> DataSpec:
         """What is sent to the nodes before the job, and brought from them after it. Raises UserErrorException."""
         return DataSpec(
-            inputs=tuple(self._sent.values()), outputs=tuple(self._brought.values()), limit_bytes=_limit_bytes()
+            inputs=tuple(self._sent.values()),
+            outputs=tuple(self._brought.values()),
+            shared=tuple(self._shared.items()),
+            limit_bytes=_limit_bytes(),
         )
 
     @property
@@ -134,6 +143,7 @@ class JobData:
     def _given(self, name: str, path: str, *variables: str) -> str:
         """What stands for `path` in the job's arguments: itself, or the variable that holds it on each node."""
         if self._is_here:
+            self._share(path, is_read_only=True)
             return path
         if not os.path.exists(path):
             self.warnings.append(_ELSEWHERE.format(what=path, target=self._target))
@@ -170,6 +180,8 @@ class JobData:
         folder = str(self._assets.downloads / f"links-{key}")
         if not os.path.isdir(folder):
             link_all(files, folder)
+        for target in dict.fromkeys(os.path.dirname(file) for _, file in files):
+            self._share(target, is_read_only=True)
         return folder
 
     def _output(self, given: OutputFileDatasetConfig) -> str:
@@ -178,6 +190,7 @@ class JobData:
         if self._is_here and not places.is_url(place):
             os.makedirs(place, exist_ok=True)
             path = place
+            self._share(path, is_read_only=False)
             self._paths.update(dict.fromkeys(variables, path))
         else:
             path = self._bring(OutputFolder(given.name, place, given.overwrites), *variables)
@@ -200,6 +213,10 @@ class JobData:
             name=output.name, destination=output.place, variables=variables, overwrites=output.overwrites
         )
         return _variable(variables[-1])
+
+    def _share(self, path: str, *, is_read_only: bool) -> None:
+        if self._is_here and self._is_contained and os.path.exists(path):
+            self._shared[path] = self._shared.get(path, True) and is_read_only
 
     def _reachable(self, place: str) -> str:
         return places.fetched(place, self._assets) if places.is_url(place) else places.local_path(place)

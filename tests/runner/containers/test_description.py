@@ -104,3 +104,21 @@ def test_users_that_an_image_knows() -> None:
     """By number, in the form of /etc/passwd."""
     passwd = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/app:/bin/sh\n"
     assert (has_user(passwd, "1000"), has_user(passwd, "100")) == (True, False)
+
+
+def test_the_jobs_data_are_in_its_container() -> None:
+    """As they are on this machine, or where a person mounts them; what was sent to a node is written by its sidecar."""
+    here = _PLAN._replace(
+        data={"inputs": [], "outputs": {}, "shared": [["/data", True], ["/out", False], ["/own", True]]}
+    )
+    dwelling = replace(_DWELLING, options=read_options(["-v", "/mnt:/own"]))
+    mounts = job_container(here, _NODE, dwelling)["HostConfig"]["Mounts"]
+    found = {mount["Target"]: mount["ReadOnly"] for mount in mounts}
+    assert found["/data"] and not found["/out"] and "/own" not in found
+    there = _PLAN._replace(data={"inputs": [{"name": "digits"}], "outputs": {}})
+    for described, is_read_only in (
+        (job_container(there, _NODE, _DWELLING), True),
+        (sidecar_container(there, _NODE, _DWELLING), False),
+    ):
+        store = [mount for mount in described["HostConfig"]["Mounts"] if mount["Target"] == "/w/inputs"]
+        assert [mount["ReadOnly"] for mount in store] == [is_read_only]
