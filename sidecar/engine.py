@@ -20,12 +20,16 @@ LOAD_TIMEOUT_S = 3600.0
 
 
 class EngineProblem(Exception):
-    """The engine does not answer, or says no. `status` is that of its answer, 0 without one."""
+    """The engine does not answer, or says no. `status` is that of its answer, 0 without one.
 
-    def __init__(self, message: str, hint: Optional[str] = None, *, status: int = 0) -> None:
+    `is_silence`: nobody answered, or not to the end, as it is while an engine restarts.
+    """
+
+    def __init__(self, message: str, hint: Optional[str] = None, *, status: int = 0, is_silence: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         self.status = status
+        self.is_silence = is_silence
 
 
 class Facts(NamedTuple):
@@ -70,7 +74,8 @@ def unreachable(path: str, error: OSError) -> EngineProblem:
     missing = isinstance(error, (FileNotFoundError, ConnectionRefusedError))
     what = "nobody listens there" if isinstance(error, ConnectionRefusedError) else "there is none"
     hint = "start it on the node (sudo systemctl start docker), or install one"
-    return EngineProblem(f"no Docker engine at {path}: {what if missing else error.strerror or error}", hint)
+    why = what if missing else error.strerror or error
+    return EngineProblem(f"no Docker engine at {path}: {why}", hint, is_silence=True)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -111,7 +116,11 @@ class Engine:
 
     def json(self, method: str, path: str, **parts: Any) -> Any:
         """The same, where it answers with JSON."""
-        return json.loads(self.ask(method, path, **parts) or b"null")
+        content = self.ask(method, path, **parts)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise EngineProblem(f"the Docker engine at {self.path} broke off its answer", is_silence=True) from error
 
     def find(self, path: str) -> Optional[Dict[str, Any]]:
         """What is at `path`; None where the engine has no such thing."""
@@ -140,7 +149,8 @@ class Engine:
             _check(answer)
             yield answer
         except (OSError, http.client.HTTPException) as error:
-            raise EngineProblem(f"the Docker engine at {self.path} does not answer: {error}") from error
+            message = f"the Docker engine at {self.path} does not answer: {error}"
+            raise EngineProblem(message, is_silence=True) from error
         finally:
             connection.close()
 
@@ -159,7 +169,8 @@ class Engine:
             _check(answer)
             said = [json.loads(line) for line in answer.read().splitlines() if line.strip()]
         except (OSError, http.client.HTTPException) as error:
-            raise EngineProblem(f"the Docker engine at {self.path} broke off loading: {error}") from error
+            message = f"the Docker engine at {self.path} broke off loading: {error}"
+            raise EngineProblem(message, is_silence=True) from error
         finally:
             connection.close()
         for record in said:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from sidecar.contract import container_labels as labels
-from sidecar.contract import lock, publish
+from sidecar.contract import container_life
+from sidecar.contract.container_labels import Role
 from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import NodePlan
 from sidecar.engine import Engine, EngineProblem
 
-JOB, SIDECAR = "job", "sidecar"
 # A cold disk, or an ENTRYPOINT that prepares something.
 _BIRTH_LIMIT_S = 120.0
 _LOOK_S = 0.01
@@ -45,27 +45,12 @@ class House:
         self._plan = plan
         self._work = work
 
-    def lock_of(self, role: str) -> Path:
-        """Held as long as the container of that role lives."""
-        return self._layout.keeper_lock if role == JOB else self._layout.attendant_lock
-
-    def was_born(self, role: str) -> bool:
-        """Whether the container has ever come up."""
-        try:
-            return publish.read_record(self.lock_of(role)) is not None
-        except ValueError:
-            return False
-
-    def is_alive(self, role: str) -> bool:
-        """Whether the container lives, known without the engine; one that was never born does not."""
-        return self.was_born(role) and lock.is_held(self.lock_of(role))
-
     def build(self, order: Mapping[str, Any], is_off: Callable[[], bool]) -> None:
         """Makes and starts every container that never lived, and waits until all are up. Raises NotHoused."""
         stores = [Path(self._plan.snapshot_store), *([self._plan.input_store.root] if self._plan.has_inputs else [])]
         for path in (self._layout.home, Path(self._plan.run_root), *stores):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        wanted = [one for one in order["containers"] if not self.was_born(one["role"])]
+        wanted = [one for one in order["containers"] if not container_life.was_born(self._layout, one["role"])]
         with ThreadPoolExecutor(len(order["containers"])) as pool:
             list(pool.map(lambda one: self._start(one, order["user_lines"]), wanted))
         self._wait_born(wanted, order, is_off)
@@ -123,7 +108,7 @@ class House:
         deadline = time.monotonic() + _BIRTH_LIMIT_S
         next_state = time.monotonic() + _STATE_EVERY_S
         while not is_off():
-            unborn = [one for one in wanted if not self.was_born(one["role"])]
+            unborn = [one for one in wanted if not container_life.was_born(self._layout, one["role"])]
             if not unborn:
                 return
             if time.monotonic() >= next_state:
@@ -138,7 +123,7 @@ class House:
         if there is None:
             raise NotHoused(f"the container {name} was removed before it came up")
         state = there["State"]
-        if self.was_born(one["role"]) or (state["Running"] and not is_late):
+        if container_life.was_born(self._layout, one["role"]) or (state["Running"] and not is_late):
             return
         if state["ExitCode"] == order["no_python"] and not state["Running"]:
             raise NotHoused(
@@ -148,7 +133,7 @@ class House:
         words = " | ".join(self._last_words())
         how = "did not come up" if state["Running"] else f"ended at once with exit code {state['ExitCode']}"
         hint = f"docker logs {name}"
-        if image["entrypoint"] and one["role"] == JOB:
+        if image["entrypoint"] and one["role"] == Role.JOB:
             how += f"; the image's ENTRYPOINT {list(image['entrypoint'])} must run its arguments"
             hint = 'docker_runtime_config: {arguments: [--entrypoint, ""]} leaves the ENTRYPOINT out'
         raise NotHoused(f"the container {name} {how}{': ' + words if words else ''}", hint)

@@ -14,17 +14,20 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from sidecar import image_archive
-from sidecar.container_death import BLANK, find_reason
-from sidecar.contract import bell, container_labels, events, lock, publish
+from sidecar.contract import bell, container_death, container_labels, container_life, events, lock, publish
+from sidecar.contract.container_labels import Role
 from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import ORDER_NAMES, STEWARDS, NodePlan, Verb, node_plan
 from sidecar.contract.stores import LayersLayout
 from sidecar.engine import Engine, EngineProblem, find_socket
-from sidecar.house import JOB, SIDECAR, House, NotHoused
+from sidecar.house import House, NotHoused
 
 # Trying a lock costs microseconds, asking the engine milliseconds.
 _LOOK_S = 0.2
 _ASK_S = 2.0
+# An engine that had answered restarts, or starts with its machine: within this a step is tried again. Longer than a
+# slow machine takes to boot, shorter than a person waits for a run that does not begin.
+_RETURN_LIMIT_S = 120.0
 
 
 class Steward:
@@ -36,17 +39,21 @@ class Steward:
         """`problem`: why there is no engine to be asked."""
         self._plan = plan
         self._layout = layout
-        self._engine = engine
         self._problem = problem
         # <work>/nodes/<node>/<run>
         self._work = layout.root.parents[2]
         self._store = LayersLayout.of(self._work)
-        self._house = House(engine, layout, plan, self._work)
         self._done: Dict[str, Dict[str, Any]] = {
             record["step"]: record
             for record in publish.read_records(layout.events)
             if record["event"] == events.STEP and record["state"] != events.BEGUN
         }
+        # The one that was found first: after a reboot another's socket may be there sooner.
+        socket = self._done.get(Verb.ENGINE.value, {}).get("socket")
+        self._engine = Engine(socket) if socket else engine
+        self._house = House(self._engine, layout, plan, self._work)
+        # Since when the engine does not answer, though it had: monotonic seconds.
+        self._away_since: Optional[float] = None
         self._paused: Optional[str] = None
         self._next_question = 0.0
 
@@ -101,6 +108,8 @@ class Steward:
         except _Off:
             return
         except (EngineProblem, NotHoused) as problem:
+            if verb is not Verb.ENGINE and self._may_return(problem):
+                return  # The next turn tries again: every step looks first at what is there.
             told = {"state": events.FAILED, "message": str(problem), "hint": problem.hint}
         except image_archive.Damaged as problem:
             told = {"state": events.FAILED, "message": str(problem), "hint": "submit it again"}
@@ -109,6 +118,15 @@ class Steward:
             told = {"state": events.FAILED, "message": message, "hint": "free some space there"}
         self._done[verb.value] = events.append(self._layout.events, events.STEP, step=verb.value, **told)
         bell.ring(self._layout.agent_bell)
+
+    def _may_return(self, problem: Exception) -> bool:
+        """Whether `problem` is an engine's that is away and may come back: it was there when the run began."""
+        cause = problem if isinstance(problem, EngineProblem) else problem.__cause__
+        if not (isinstance(cause, EngineProblem) and cause.is_silence):
+            return False
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        return now - self._away_since < _RETURN_LIMIT_S
 
     def _look_at_engine(self) -> Dict[str, Any]:
         if self._problem is not None:
@@ -202,30 +220,41 @@ class Steward:
 
     def _give_up(self, why: str) -> None:
         """Nothing will run in there: the node is released outside."""
-        self._tell_end(SIDECAR, {**BLANK, "sentence": why})
-        self._tell_end(JOB, {**BLANK, "sentence": why})
+        for role in (Role.SIDECAR, Role.JOB):
+            self._tell_end(role, {**container_death.BLANK, "sentence": why})
 
     def _watch(self) -> None:
-        if not self._layout.attendant_end.exists() and not self._house.is_alive(SIDECAR):
-            gone = {**BLANK, "sentence": "its sidecar container is gone; job release is done without it"}
-            self._tell_end(SIDECAR, gone)
-        if not self._layout.container_end.exists() and not self._house.is_alive(JOB):
-            name = self._name(JOB)
-            self._tell_end(JOB, find_reason(name, lambda: self._house.inspect(JOB), self._is_let_go))
+        for role in (Role.SIDECAR, Role.JOB):
+            is_told = container_life.end_of(self._layout, role).exists()
+            if not is_told and not container_life.is_alive(self._layout, role):
+                name = self._name(role)
+                is_sidecar = role is Role.SIDECAR
+                self._tell_end(role, container_death.without_sidecar(name) if is_sidecar else self._reason(name))
         if time.monotonic() >= self._next_question:
             self._next_question = time.monotonic() + _ASK_S
             self._look_for_paused()
 
-    def _name(self, role: str) -> str:
-        order = publish.read_record(self._layout.order(ORDER_NAMES[Verb.HOUSE])) or {"containers": []}
-        return next((str(one["name"]) for one in order["containers"] if one["role"] == role), role)
+    def _reason(self, name: str) -> Dict[str, Any]:
+        if container_life.was_rebooted(self._layout, Role.JOB):
+            return container_death.rebooted(name)
+        return container_death.find_reason(name, self._inspect, self._is_let_go)
 
-    def _tell_end(self, role: str, record: Mapping[str, Any]) -> None:
-        path = self._layout.container_end if role == JOB else self._layout.attendant_end
+    def _inspect(self) -> Optional[Dict[str, Any]]:
+        try:
+            return self._house.inspect(Role.JOB)
+        except EngineProblem as problem:
+            raise container_death.NotTold(str(problem)) from problem
+
+    def _name(self, role: Role) -> str:
+        order = publish.read_record(self._layout.order(ORDER_NAMES[Verb.HOUSE])) or {"containers": []}
+        return next((str(one["name"]) for one in order["containers"] if one["role"] == role), role.value)
+
+    def _tell_end(self, role: Role, record: Mapping[str, Any]) -> None:
+        path = container_life.end_of(self._layout, role)
         if self._is_let_go() or path.exists():
             return
         publish.create_once(path, publish.to_json({"at_ns": time.time_ns(), **record}))
-        events.append(self._layout.events, events.CONTAINER, role=role, sentence=record["sentence"])
+        events.append(self._layout.events, events.CONTAINER, role=role.value, sentence=record["sentence"])
         bell.ring(self._layout.agent_bell)
 
     def _look_for_paused(self) -> None:

@@ -16,7 +16,7 @@ from runner.containers.description import Dwelling
 from runner.containers.engine import explained
 from runner.containers.labels import Role
 from runner.errors import MachineError
-from sidecar.contract import lock, publish
+from sidecar.contract import container_life
 from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import NodePlan
 
@@ -41,20 +41,9 @@ class Berth:
         self.plan = plan
         self.node = node
 
-    def lock_of(self, role: Role) -> Path:
-        """Held as long as the container of that role lives."""
-        return self.node.keeper_lock if role is Role.JOB else self.node.attendant_lock
-
     def was_born(self, role: Role) -> bool:
-        """Whether the container has ever come up."""
-        try:
-            return publish.read_record(self.lock_of(role)) is not None
-        except ValueError:
-            return False
-
-    def is_alive(self, role: Role) -> bool:
-        """Whether the container lives, known without the engine; one that was never born does not."""
-        return self.was_born(role) and lock.is_held(self.lock_of(role))
+        """Whether the container of that role has ever come up."""
+        return container_life.was_born(self.node, role)
 
 
 class Crew:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
 from sidecar.contract.container_labels import ENVIRONMENT as ENVIRONMENT
 from sidecar.contract.container_labels import KEY as KEY
@@ -11,18 +10,11 @@ from sidecar.contract.container_labels import NODE as NODE
 from sidecar.contract.container_labels import ROLE as ROLE
 from sidecar.contract.container_labels import RUN as RUN
 from sidecar.contract.container_labels import WORKSPACE as WORKSPACE
+from sidecar.contract.container_labels import Role as Role
 
 # Images that are not pulled but made here.
 REPOSITORY = "scriptrun/environment"
 _HOST_NAME_LIMIT = 63
-
-
-class Role(str, Enum):
-    """What a container is for."""
-
-    JOB = "job"
-    SIDECAR = "sidecar"
-    BUILD = "build"
 
 
 def container_name(run_id: str, node_id: str, role: Role) -> str:

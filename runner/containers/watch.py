@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runner.containers import labels
 from runner.containers.crew import Berth, Crew
 from runner.containers.labels import Role
 from runner.errors import MachineError
-from sidecar.contract import publish
+from sidecar.contract import container_death, container_life, publish
 
 # Trying a lock costs microseconds, asking the engine milliseconds.
 _LOOK_S = 0.2
 _ASK_S = 2.0
-# An engine that restarts takes seconds; a death whose reason nobody can tell by then is told without one.
-_PATIENCE_S = 20.0
-_REMOVAL_S = 2.0
-_KILLED = 137
 
 # (node id, why it is out of reach or None)
 PauseNews = Callable[[str, "str | None"], None]
@@ -69,43 +65,34 @@ class Watch:
                 next_question = time.monotonic() + _ASK_S
 
     def _look(self, berth: Berth) -> None:
-        node = berth.node
-        if not node.attendant_end.exists() and node.root.exists() and not berth.is_alive(Role.SIDECAR):
-            self._tell(berth, Role.SIDECAR)
-        if not node.container_end.exists() and node.root.exists() and not berth.is_alive(Role.JOB):
-            self._tell(berth, Role.JOB)
+        for role in (Role.SIDECAR, Role.JOB):
+            is_told = container_life.end_of(berth.node, role).exists()
+            if not is_told and berth.node.root.exists() and not container_life.is_alive(berth.node, role):
+                self._tell(berth, role)
 
     def _tell(self, berth: Berth, role: Role) -> None:
         name = labels.container_name(berth.plan.run_id, berth.plan.node_id, role)
-        # The steps of a sidecar container are done without it, whyever that is.
-        gone = {**_BLANK, "sentence": f"its container {name} is gone; job release is done without it"}
-        record = self._reason(name) if role is Role.JOB else gone
+        record = container_death.without_sidecar(name) if role is Role.SIDECAR else self._reason(berth, name)
         if self._is_closing.is_set() or not berth.node.root.exists():
             return
-        path = berth.node.container_end if role is Role.JOB else berth.node.attendant_end
+        path = container_life.end_of(berth.node, role)
         publish.create_once(path, publish.to_json({"at_ns": time.time_ns(), **record}))
         self._says(berth.plan.node_id, record["sentence"])
 
-    def _reason(self, name: str) -> dict[str, Any]:
-        deadline, removed_by = time.monotonic() + _PATIENCE_S, time.monotonic() + _REMOVAL_S
-        while True:
-            try:
-                found = self._engine().containers()
-                mine = [container for container in found if f"/{name}" in container["Names"]]
-                if not mine:
-                    return reason(name, None)
-                there = self._engine().client.inspect_container(mine[0]["Id"])
-                state = there["State"]
-                # What is removed by force is killed first, and gone only a little later.
-                may_go = state["ExitCode"] == _KILLED and not state["OOMKilled"] and time.monotonic() < removed_by
-                if not (state["Running"] or may_go) or time.monotonic() >= deadline:
-                    return reason(name, there)
-            except Exception as error:
-                # The door to the engine: a container that went meanwhile, an engine that is down; asked again.
-                if time.monotonic() >= deadline or self._is_closing.is_set():
-                    why = error.message if isinstance(error, MachineError) else str(error)
-                    return {**_BLANK, "sentence": f"its container {name} died, and the engine cannot be asked: {why}"}
-            self._is_closing.wait(_LOOK_S)
+    def _reason(self, berth: Berth, name: str) -> dict[str, Any]:
+        if container_life.was_rebooted(berth.node, Role.JOB):
+            return container_death.rebooted(name)
+        is_off, pause = self._is_closing.is_set, self._is_closing.wait
+        return container_death.find_reason(name, lambda: self._inspect(name), is_off, pause=pause)
+
+    def _inspect(self, name: str) -> dict[str, Any] | None:
+        try:
+            found = self._engine().containers()
+            mine = [container for container in found if f"/{name}" in container["Names"]]
+            return dict(self._engine().client.inspect_container(mine[0]["Id"])) if mine else None
+        except Exception as error:
+            # The door to the engine: a container that went meanwhile, an engine that is down; asked again.
+            raise container_death.NotTold(error.message if isinstance(error, MachineError) else str(error)) from error
 
     def _ask_for_paused(self) -> None:
         try:
@@ -122,23 +109,3 @@ class Watch:
         for node_id in sorted(paused.keys() - self._paused):
             self._on_pause(node_id, f"its container is paused; it goes on after: docker unpause {paused[node_id]}")
         self._paused = set(paused)
-
-
-_BLANK: Mapping[str, Any] = {"is_out_of_memory": False, "memory_limit_bytes": None, "exit_code": None}
-
-
-def reason(name: str, there: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Why the container is dead, out of what the engine says of it (None: it knows no such container)."""
-    if there is None:
-        return {**_BLANK, "sentence": f"its container {name} was removed"}
-    state, limit = there["State"], int(there["HostConfig"].get("Memory") or 0)
-    told = {**_BLANK, "exit_code": state["ExitCode"], "memory_limit_bytes": limit or None}
-    if state.get("OOMKilled"):
-        within = f" (limit {limit / 2**20:.0f} MiB)" if limit else ""
-        sentence = f"its container {name} ran out of memory{within}"
-        return {**told, "is_out_of_memory": True, "sentence": sentence}
-    how = f"exit code {state['ExitCode']}"
-    if state["ExitCode"] in (137, 143):
-        how += ": killed, or the engine was restarted without live-restore"
-    words = f", {state['Error']}" if state.get("Error") else ""
-    return {**told, "sentence": f"its container {name} ended ({how}{words})"}

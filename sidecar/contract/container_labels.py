@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 _PREFIX = "io.scriptrun."
 RUN = _PREFIX + "run"
 NODE = _PREFIX + "node"
@@ -12,6 +14,14 @@ KEY = _PREFIX + "key"
 ENVIRONMENT = _PREFIX + "environment"
 # Images that were shipped to a node, each under the hash of its id.
 SHIPPED = "scriptrun/shipped"
+
+
+class Role(str, enum.Enum):
+    """What a container is for."""
+
+    JOB = "job"
+    SIDECAR = "sidecar"
+    BUILD = "build"
 
 
 def shipped_name(image_id: str) -> str:

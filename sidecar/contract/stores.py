@@ -72,6 +72,14 @@ class EnvironmentsLayout(NamedTuple):
         """Locks and leftovers of image builds lie here."""
         return self.root / "images"
 
+    def image_lock(self, key: str) -> Path:
+        """Held by who builds the image."""
+        return self.images / f"{key}.lock"
+
+    def image_steps(self, key: str) -> Path:
+        """What the engine has made so far for the image whose build is under way."""
+        return self.images / f"{key}.steps"
+
     def folder(self, key: str) -> Path:
         """The environment itself."""
         return self.root / key

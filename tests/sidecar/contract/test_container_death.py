@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.containers.watch import reason
+from sidecar.contract.container_death import describe
 
 
 def _there(exit_code: int, *, memory: int = 0, **state: Any) -> dict[str, Any]:
@@ -32,6 +32,6 @@ def _there(exit_code: int, *, memory: int = 0, **state: Any) -> dict[str, Any]:
 )
 def test_sentence(there: dict[str, Any] | None, sentence: str) -> None:
     """Out of memory counts whatever the exit code is: the first process may have ended well all the same (F26)."""
-    found = reason("c", there)
+    found = describe("c", there)
     assert found["sentence"] == sentence
     assert found["is_out_of_memory"] is ("memory" in sentence)
