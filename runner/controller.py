@@ -95,7 +95,7 @@ class Controller:
         self._context = context
         self._housing = housing
         self._node_house = node_house
-        self._pauses: node_containers.Pauses | None = None
+        self._container_news: node_containers.News | None = None
         self._fleet = fleet
         self._clock = clock
         self._stage = Stage(context.run, fleet)
@@ -147,7 +147,7 @@ class Controller:
             secure.run(self._context, self._stage)
             self._enter(RunStatus.PREPARING)
             if self._node_house is not None:
-                self._pauses = node_containers.Pauses(self._context, self._stage)
+                self._container_news = node_containers.News(self._context, self._stage)
                 self._note_image(node_containers.run(self._context, self._stage, self._node_house))
             image_build.run(self._context, self._stage)
             self._note_environment()
@@ -199,6 +199,7 @@ class Controller:
             *unsealed,
             *brought,
             *([left] if left else []),
+            *job_release.left_containers(self._fleet),
         )
         warnings = (*self._record.warnings, *found)
         self._record = dataclasses.replace(self._record, failure=failure, census=dict(census), warnings=warnings)
@@ -271,8 +272,8 @@ class Controller:
         """Passes what the nodes told on to the files that a person reads."""
         if not self._context.run.controller_lock.exists():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._context.run.controller_lock))
-        if self._pauses is not None:
-            self._pauses.look()
+        if self._container_news is not None:
+            self._container_news.look()
         for node in self._fleet:
             for name, record in list(node.state.started.items()):
                 if record["is_user"] and self._is_new(node.node_id, "started", name):

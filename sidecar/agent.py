@@ -293,11 +293,14 @@ class Agent:
             stopping.leave_nothing(processes.Mark(self._plan.run_id, self._plan.node_id))
         if self._shipped is not None:
             self._shipped.discard()
+        # A steward that is still there cannot reach its engine, and gives up soon.
+        has_containers = self._steward.is_there()
         is_kept = bool(body.get("keep"))
         if not is_kept:
             self._remove()
         is_removed = is_kept or not self._layout.root.exists()
-        self._send(json_frame(FrameKind.ACCEPTED, {"order": name, "is_removed": is_removed}))
+        told = {"order": name, "is_removed": is_removed, "has_containers": has_containers}
+        self._send(json_frame(FrameKind.ACCEPTED, told))
 
     def _remove(self) -> None:
         """Takes the folder away in one step: in half a folder the next agent would begin anew what is over."""

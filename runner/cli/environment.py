@@ -31,7 +31,7 @@ _LOOK_S = 0.1
 
 @click.group()
 def command() -> None:
-    """List, build and clear the images and virtual environments of this workspace."""
+    """List, build and clear the images and virtual environments of this workspace, and what is kept to ship them."""
 
 
 @command.command("list")
@@ -98,13 +98,26 @@ def build_command(config: Path, overrides: tuple[str, ...], output: str) -> None
 def _records(workspace: WorkspaceLayout, client: APIClient | None) -> Iterator[dict[str, Any]]:
     from runner.containers.engine import address
     from runner.containers.image_cache import list_images
+    from runner.containers.kept_parts import list_parts
     from runner.store.environment_cache import ANY, keys_in_use, list_environments
+    from sidecar.contract.stores import LayersLayout
 
     if client is not None:
         used = set(keys_in_use(workspace))
         for record in list_images(client, address(os.environ)):
             yield {**record, "is_used": record["is_used"] or bool(used & {record["key"], ANY})}
     yield from list_environments(workspace)
+    yield from list_parts(LayersLayout.of(workspace.root), is_needed=lambda image: _is_needed(workspace, client, image))
+
+
+def _is_needed(workspace: WorkspaceLayout, client: APIClient | None, image: str | None) -> bool:
+    """Whether a run may be about to ship parts of the image: one that has not ended, of an image that is still here."""
+    from runner.containers.engine import address
+    from runner.containers.image_cache import has_image
+    from runner.store.environment_cache import keys_in_use
+
+    is_gone = client is not None and image is not None and not has_image(client, address(os.environ), image)
+    return not is_gone and any(True for _ in keys_in_use(workspace))
 
 
 def _engine() -> APIClient | None:
@@ -123,11 +136,19 @@ def _engine() -> APIClient | None:
 def _remove(workspace: WorkspaceLayout, client: APIClient | None, record: dict[str, Any]) -> bool:
     from runner.containers.engine import address
     from runner.containers.image_cache import remove_image
+    from runner.containers.kept_parts import KIND, remove_parts
     from runner.store.environment_cache import remove_environment
+    from sidecar.contract.stores import LayersLayout
 
     try:
         if record["kind"] == "image" and client is not None:
             remove_image(client, address(os.environ), record)
+            return True
+        if record["kind"] == KIND:
+            # Images before it may have taken a while to go, and a run may have begun.
+            if _is_needed(workspace, client, record["id"]):
+                return False
+            remove_parts(LayersLayout.of(workspace.root), record["key"])
             return True
         return remove_environment(workspace, record["key"])
     except (MachineError, OSError) as error:

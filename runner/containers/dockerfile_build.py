@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from runner.containers import build_access
 from runner.containers.build_access import BuildAccess
 from runner.containers.build_log import BuildLog
+from runner.containers.build_steps import BuildSteps
 from runner.containers.engine import is_podman
 from runner.containers.recipe import DOCKERFILE, ignore_patterns
 from runner.errors import EnvironmentBuildError
@@ -36,12 +37,16 @@ _NEEDS_BUILDKIT = re.compile(r"^\s*(#\s*syntax=|RUN\s+--mount|RUN\s*<<|COPY\s*<<
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOrder:
-    """What to build, and what it will be called. `context` None: nothing but the Dockerfile's text."""
+    """What to build, and what it will be called. `context` None: nothing but the Dockerfile's text.
+
+    `steps` is where the engine's own builder has its steps written down.
+    """
 
     dockerfile: str | None
     context: str | None
     image_name: str
     labels: Mapping[str, str]
+    steps: Path
 
 
 def build(
@@ -61,7 +66,9 @@ def build(
     else:
         if not is_own:
             _refuse_newer_syntax(order)
-        _by_engine(client, order, log, environ=environ, is_canceled=is_canceled)
+        steps = BuildSteps(order.steps, address)
+        steps.clear(client)  # Those of an earlier build that was killed.
+        _by_engine(client, order, log, steps, environ=environ, is_canceled=is_canceled)
 
 
 def buildkit_command(environ: Mapping[str, str]) -> str | None:
@@ -140,6 +147,7 @@ def _by_engine(
     client: APIClient,
     order: BuildOrder,
     log: BuildLog,
+    steps: BuildSteps,
     *,
     environ: Mapping[str, str],
     is_canceled: Callable[[], bool],
@@ -158,26 +166,27 @@ def _by_engine(
         forcerm=True,
         decode=True,
     )
-    reading = _Reading(told, log)
+    reading = _Reading(told, log, steps)
     reading.start()
     while reading.is_alive():
         if is_canceled() and reading.container is not None:
             _kill(client, reading.container)  # The builder itself would wait for the step's end.
         reading.join(timeout=_LOOK_S)
     if reading.problem is not None:
-        _forget(client, reading.layer)
+        steps.clear(client)
         raise EnvironmentBuildError("the build was canceled") if is_canceled() else _failure(reading.problem, log)
+    steps.forget()
 
 
 class _Reading(threading.Thread):
     """Reads what the engine's builder says, in a thread of its own: a step may be silent for hours."""
 
-    def __init__(self, told: Iterator[Any], log: BuildLog) -> None:
+    def __init__(self, told: Iterator[Any], log: BuildLog, steps: BuildSteps) -> None:
         super().__init__(name="build", daemon=True)
         self._told = told
         self._log = log
+        self._steps = steps
         self.container: str | None = None
-        self.layer: str | None = None
         self.problem: str | None = None
 
     def run(self) -> None:
@@ -185,9 +194,11 @@ class _Reading(threading.Thread):
         try:
             for piece in self._told:
                 text = str(piece.get("stream") or "")
-                layer, container = _LAYER.match(text.strip()), _CONTAINER.match(text.strip())
-                self.layer = layer[1] if layer else self.layer
-                self.container = container[1] if container else self.container
+                if container := _CONTAINER.match(text.strip()):
+                    self.container = container[1]
+                    self._steps.note_container(container[1])
+                elif layer := _LAYER.match(text.strip()):
+                    self._steps.note_layer(layer[1])
                 self._log.add(text or _progress(piece))
                 if "error" in piece:
                     self.problem = str(piece["error"])
@@ -210,19 +221,6 @@ def _progress(piece: Mapping[str, Any]) -> str:
     if not piece.get("status") or piece.get("progressDetail"):
         return ""
     return f"{piece['id']}: {piece['status']}\n" if piece.get("id") else f"{piece['status']}\n"
-
-
-def _forget(client: APIClient, layer: str | None) -> None:
-    """Removes what a build that failed had made: images without a name, which nobody would find again."""
-    from docker.errors import APIError
-
-    if layer is not None:
-        try:
-            found = client.inspect_image(layer)  # type: ignore[no-untyped-call]  # its stubs
-            if not found.get("RepoTags"):
-                client.remove_image(layer)
-        except APIError:
-            pass  # Used by another image, or gone already: then it is not ours to remove.
 
 
 def _context_archive(order: BuildOrder) -> Any:

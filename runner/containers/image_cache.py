@@ -41,3 +41,15 @@ def remove_image(client: APIClient, address: str, record: Mapping[str, Any]) -> 
 
     with explained(f"the image {record['key'][:12]} stays", address), contextlib.suppress(ImageNotFound):
         client.remove_image(record["id"], force=True)
+
+
+def has_image(client: APIClient, address: str, image: str) -> bool:
+    """Whether the engine has the image with this id. Raises MachineError."""
+    from docker.errors import ImageNotFound
+
+    with explained("the image cannot be looked for", address):
+        try:
+            client.inspect_image(image)  # type: ignore[no-untyped-call]  # its stubs
+        except ImageNotFound:
+            return False
+    return True

@@ -46,7 +46,9 @@ class ImageStore:
     def parts(self, image_id: str, says: Callable[[str], None], is_canceled: Callable[[], bool]) -> ImageParts:
         """The parts of the image, every one of them in the store. Raises MachineError."""
         found = self._read(image_id)
-        if found is None:
+        if found is not None:
+            os.utime(self._store.image(_hex(image_id)))  # So that `prune --older-than` knows when it was of use.
+        else:
             started = time.monotonic()
             self._store.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store.incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ class ImageStore:
 
     def _read(self, image_id: str) -> ImageParts | None:
         try:
-            record = publish.read_record(self._store.image(image_id.rpartition(":")[2]))
+            record = publish.read_record(self._store.image(_hex(image_id)))
         except ValueError:
             return None
         if record is None:
@@ -74,7 +76,7 @@ class ImageStore:
         return ImageParts(config=parts[0], layers=tuple(parts[1:]))
 
     def _write(self, image_id: str, config: str, layers: list[str]) -> None:
-        path = self._store.image(image_id.rpartition(":")[2])
+        path = self._store.image(_hex(image_id))
         path.parent.mkdir(mode=0o700, exist_ok=True)
         described = [[sha256, self._store.blob(sha256).stat().st_size] for sha256 in (config, *layers)]
         publish.write_whole(path, publish.to_json({"config": described[0], "layers": described[1:]}))

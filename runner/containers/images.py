@@ -56,7 +56,8 @@ class Images:
     def __init__(self, client: APIClient, address: str, workspace: WorkspaceLayout, environ: Mapping[str, str]) -> None:
         self._client = client
         self._address = address
-        self._folder = EnvironmentsLayout(workspace.environments).images
+        self._layout = EnvironmentsLayout(workspace.environments)
+        self._folder = self._layout.images
         self._environ = environ
 
     def have(self, recipe: Recipe, platform: str, log: BuildLog, client: Client) -> HadImage:
@@ -108,7 +109,7 @@ class Images:
     def _lock(self, key: str, client: Client) -> Iterator[None]:
         """For us alone; the kernel frees it when this process dies."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._folder / f"{key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._layout.image_lock(key), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             while not _try_lock(descriptor):
                 if client.is_canceled():
@@ -149,6 +150,7 @@ class Images:
             context=recipe.context,
             image_name=labels.image_name(key),
             labels={labels.KEY: key, labels.ENVIRONMENT: recipe.name},
+            steps=self._layout.image_steps(key),
         )
         dockerfile_build.build(
             self._client,

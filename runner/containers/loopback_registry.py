@@ -6,12 +6,14 @@ Only on the loopback, only while it is needed, under a name that nobody can gues
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import json
 import os
 import re
 import secrets
+import socket
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +22,21 @@ from typing import Any, BinaryIO, NamedTuple
 from sidecar.contract.stores import LayersLayout
 
 _LOOPBACK = "127.0.0.1"
+_FOLDER = "scriptrun"
+# The name that an image has while it is pushed; a controller that is killed meanwhile leaves it.
+_PUSHED = re.compile(rf"^{re.escape(_LOOPBACK)}:(\d+)/{_FOLDER}/[0-9a-f]{{32}}:latest$")
+PUSHED_NAMES = f"{_LOOPBACK}:*/{_FOLDER}/*"
 _PIECE_BYTES = 256 * 1024
 _DIGEST = re.compile(r"^sha256:([0-9a-f]{64})$")
+
+
+def is_left_behind(name: str) -> bool:
+    """Whether an image was given this name for a push to a registry that is no more."""
+    found = _PUSHED.match(name)
+    if found is None:
+        return False
+    with socket.socket() as connection:
+        return connection.connect_ex((_LOOPBACK, int(found[1]))) == errno.ECONNREFUSED
 
 
 class _Upload(NamedTuple):
@@ -37,7 +52,7 @@ class LoopbackRegistry:
         self.manifest: dict[str, Any] | None = None
         self.taken_bytes = 0
         self.uploads: dict[str, _Upload] = {}
-        self._token = secrets.token_hex(16)
+        self._token = f"{_FOLDER}/{secrets.token_hex(16)}"
         for folder in (store.blobs, store.incoming):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = type("_BoundHandler", (_Handler,), {"registry": self, "prefix": f"/v2/{self._token}"})

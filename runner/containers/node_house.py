@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.containers import description, labels
+from runner.containers import description, labels, sweep
 from runner.containers.build_log import BuildLog
 from runner.containers.description import Dwelling, Image
 from runner.containers.engine import EngineFacts, address, explained, open_engine, read_facts, refuse_gpus_unheard
+from runner.containers.image_cache import has_image
 from runner.containers.image_parts import ImageParts, ImageStore
 from runner.containers.images import Client, HadImage, Images
 from runner.containers.labels import Role
@@ -84,7 +85,7 @@ class NodeHouse:
                 return self._to_be_pulled()
             raise
         where = address(self._environ)
-        if is_plain and not self._is_here(client, where):
+        if is_plain and not has_image(client, where, str(self._recipe.base_image)):
             return self._to_be_pulled()
         owner = {labels.RUN: self._first.run_id, labels.WORKSPACE: str(self._workspace.root)}
         asker = Client(
@@ -95,6 +96,7 @@ class NodeHouse:
         )
         facts = read_facts(client)
         says(f"{facts.maker} {facts.version} at {where}, {facts.platform}, on the submitting machine")
+        sweep.sweep_quietly(client, where, self._workspace, says)
         images = Images(client, where, self._workspace, self._environ)
         had = images.have(self._recipe, facts.platform, BuildLog.of_run(self._run), asker)
         with explained("the image cannot be looked at", where):
@@ -114,16 +116,6 @@ class NodeHouse:
         if self._client is None:
             self._client = open_engine(self._environ)
         return self._client
-
-    def _is_here(self, client: APIClient, where: str) -> bool:
-        from docker.errors import ImageNotFound
-
-        with explained("the image cannot be looked for", where):
-            try:
-                client.inspect_image(self._recipe.base_image)  # type: ignore[no-untyped-call]  # its stubs
-            except ImageNotFound:
-                return False
-        return True
 
     def _to_be_pulled(self) -> WantedImage:
         name = str(self._recipe.base_image)

@@ -1,14 +1,17 @@
-"""Removes what crashes left on an engine: containers and networks of this workspace's runs that are over."""
+"""Removes what crashes left on an engine: containers and networks of this workspace's runs that are over, steps of
+builds that broke off, names that images had only while they were packed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from runner.containers import labels
+from runner.containers import build_steps, labels, loopback_registry
 from runner.containers.engine import explained
 from runner.history.run_record import read_record
 from sidecar.contract.layout import WorkspaceLayout
+from sidecar.contract.stores import EnvironmentsLayout
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -38,7 +41,22 @@ def sweep(client: APIClient, address: str, workspace: WorkspaceLayout) -> list[s
                 except APIError:
                     continue  # Still in use by a container that somebody else made.
                 removed.append(str(network["Name"]))
+        removed += build_steps.sweep(client, address, EnvironmentsLayout(workspace.environments))
+        removed += _remove_names(client)
     return removed
+
+
+def _remove_names(client: APIClient) -> Iterator[str]:
+    """Takes away the names that images had for a push whose controller is no more."""
+    from docker.errors import APIError
+
+    for image in client.images(filters={"reference": loopback_registry.PUSHED_NAMES}):
+        for name in filter(loopback_registry.is_left_behind, image.get("RepoTags") or ()):
+            try:
+                client.remove_image(name, noprune=True)
+            except APIError:
+                continue  # Somebody else removes it at this moment.
+            yield name
 
 
 def is_over(workspace: WorkspaceLayout, run_id: str) -> bool:

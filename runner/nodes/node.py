@@ -69,6 +69,8 @@ class Node:
         self._is_told_full = contact_file is not None and contact.read_full(contact_file)
         self.problem: MachineError | None = None
         self.is_removed = False
+        # It was let go while its containers could not be removed.
+        self.has_left_containers = False
         # The run went on to its processes once, so the node had its plan, whatever is left here of what it told.
         self.has_begun = False
         self.mute_link_count = 0
@@ -313,6 +315,7 @@ class Node:
         if frame.kind is FrameKind.ACCEPTED:
             self._accepted.add(str(frame.body["order"]))
             self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
+            self.has_left_containers = self.has_left_containers or bool(frame.body.get("has_containers"))
         elif frame.kind is FrameKind.PROBLEM and frame.body.get("is_loss"):
             self._give_up(f"lost what it kept of the run: {frame.body['message']}")
         elif frame.kind is FrameKind.PROBLEM:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.contract import events
+from sidecar.contract.container_labels import Role
 from sidecar.contract.layout import is_process_name
 
 _STAMP = {"at_ns": int, "monotonic_ns": int}
@@ -26,6 +27,7 @@ _NEEDED: dict[str, dict[str, type]] = {
     events.EXITED: {"process": str, "exit_code": object, "signal": object, "error": object, "is_lost": bool, **_STAMP},
     events.LAUNCHES: {"argvs": list},
     events.PAUSED: {},
+    events.CONTAINER: {"role": str, "sentence": str},
     events.STALLED: {"process": str},
     events.RESUMED: {"process": str},
     events.STOPPING: {"reason": str, **_STAMP},
@@ -72,6 +74,8 @@ class NodeState:
     stopping: list[dict[str, Any]] = field(default_factory=list)
     # The container of the node that somebody paused.
     paused: str | None = None
+    # Why its containers are no more, by their role.
+    container_ends: dict[str, str] = field(default_factory=dict)
     loss: str | None = None
     is_stopped: bool = False
     is_ended: bool = False
@@ -104,6 +108,8 @@ class NodeState:
             self.is_stopped = True
         elif event == events.PAUSED:
             self.paused = str(record["container"]) if record.get("container") else None
+        elif event == events.CONTAINER and record["role"] in (Role.JOB, Role.SIDECAR):
+            self.container_ends[record["role"]] = record["sentence"]
         elif event == events.ENDED:
             self.is_ended = True
 

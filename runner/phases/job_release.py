@@ -111,6 +111,12 @@ def abandon(fleet: Fleet) -> None:
     fleet.wait(lambda: all(node.is_removed for node in fleet), limit_s=_QUIT_LIMIT_S, heeds_cancel=False)
 
 
+def left_containers(fleet: Fleet) -> tuple[str, ...]:
+    """What a person must know of nodes whose engine was away when they were let go."""
+    sentence = "{node}: containers may be left, since its engine does not answer; the next run there removes them"
+    return tuple(sentence.format(node=node.node_id) for node in fleet if node.has_left_containers)
+
+
 def warnings(census: Mapping[str, Any]) -> tuple[str, ...]:
     """What a person must know of nodes that could not be released: their outputs may be incomplete."""
     sentence = "{node}: outputs may be incomplete: {problem}{kept}"

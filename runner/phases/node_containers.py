@@ -81,23 +81,30 @@ def run(context: RunContext, stage: Stage, house: NodeHouse) -> HadImage | None:
     return wanted.had
 
 
-class Pauses:
-    """Passes on what nodes tell of containers that somebody paused."""
+class News:
+    """Passes on what nodes tell of their containers once these are up: one was paused, or is no more."""
 
     def __init__(self, context: RunContext, stage: Stage) -> None:
         self._context = context
         self._stage = stage
-        self._told: dict[str, str | None] = {}
+        self._paused: dict[str, str | None] = {}
+        self._ended: set[tuple[str, str]] = set()
 
     def look(self) -> None:
         """Tells of every change since the last look."""
         for node in self._stage.fleet:
             name = node.state.paused
-            if name == self._told.get(node.node_id):
-                continue
-            self._told[node.node_id] = name
-            why = None if name is None else f"its container is paused; it goes on after, there: docker unpause {name}"
-            containers.tell_paused(self._context, self._stage, node.node_id, why)
+            if name != self._paused.get(node.node_id):
+                self._paused[node.node_id] = name
+                why = (
+                    None if name is None else f"its container is paused; it goes on after, there: docker unpause {name}"
+                )
+                containers.tell_paused(self._context, self._stage, node.node_id, why)
+            # Before they were up, the phase itself says what became of them.
+            for role, sentence in list(node.state.container_ends.items()) if _done(node, Verb.HOUSE) else ():
+                if (node.node_id, role) not in self._ended:
+                    self._ended.add((node.node_id, role))
+                    self._stage.say(node.node_id, f"{sentence[:1].upper()}{sentence[1:]}")
 
 
 def _check_platforms(stage: Stage, wanted: WantedImage) -> None:

@@ -6,8 +6,10 @@ import contextlib
 import json
 import subprocess
 from collections.abc import Sequence
+from typing import Protocol
 
-from tests.docker.engine import Engine
+import docker
+
 from tests.lab.rootfs import rootfs
 
 # Python 3.9 and 3.13.
@@ -25,7 +27,14 @@ _LEFT_OUT = (
 _PYTHONS = ("./usr/bin/python3*", "./usr/bin/python*", "./usr/lib/python3*")
 
 
-def import_image(engine: Engine, name: str) -> None:
+class HasClient(Protocol):
+    """An engine, here or on a host."""
+
+    def client(self) -> docker.APIClient:
+        """A client of its own."""
+
+
+def import_image(engine: HasClient, name: str) -> None:
     """Puts the image into the engine. Raises LabError where its files cannot be had."""
     release = "bullseye" if name in (PYTHON_39, NO_PYTHON) else "trixie"
     left_out = (*_LEFT_OUT, *(_PYTHONS if name == NO_PYTHON else ()))

@@ -16,7 +16,7 @@ from runner.sdk import DockerConfiguration, Experiment, ScriptRunConfig, Workspa
 from sidecar.contract import lock
 from tests.docker import images
 from tests.docker.engine import Engine, running_engine
-from tests.docker.stage import DockerStage
+from tests.docker.stage import LIMIT_S, DockerStage
 from tests.doubles.node_lab import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -211,3 +211,24 @@ def test_engine_that_restarts(own_engine: tuple[Engine, bool], tmp_path: Path) -
             _failed(stage, record, "its container was stopped (docker stop, or the engine was restarted)")
         stage.expect_nothing_left()
     client.close()
+
+
+@pytest.mark.chaos
+def test_engine_killed_over_a_step_of_its_builder(tmp_path: Path) -> None:
+    """What it leaves has no label and no name: `prune` finds it all the same."""
+    with running_engine() as engine:
+        images.import_image(engine, images.PYTHON_39)
+        client = engine.client()
+        stage = DockerStage(tmp_path, engine.address, client, DOCKER_BUILDKIT="0")
+        dockerfile = f"FROM {images.PYTHON_39}\nRUN echo one > /one\nRUN echo ready to sleep; sleep 600\n"
+        run = stage.submit(str(stage.config("print(1)", image_keys={"base_dockerfile": dockerfile})))
+        log = run.image_build_log
+        wait_until(lambda: log.exists() and log.read_text().count("ready to sleep") > 1, limit_s=LIMIT_S, what="a step")
+        engine.kill()
+        assert stage.wait_ended(run.root.name)["status"] == "Failed"
+        engine.start()
+        assert len(client.containers(all=True)) == 1
+        assert "which a crash had left" in stage.run("environment", "prune").stdout
+        assert client.containers(all=True) == []
+        stage.expect_nothing_left()
+        client.close()

@@ -17,11 +17,9 @@ from tests.lab.host import Host
 _START_LIMIT_S = 60.0
 _SOCKET = "/run/docker.sock"
 _DISK, _MEMORY = "/home/engine", "/run/engine"
-# A host sees no control groups: its engine gets those of this machine. And whatever runs in a container asks the
-# kernel itself for the boot's id, so the host may not have another one.
+# A host sees no control groups: its engine gets those of this machine.
 _GROUPS = """
 set -e
-umount /proc/sys/kernel/random/boot_id
 mount -t tmpfs cgroup /sys/fs/cgroup
 for name in cpu cpuacct cpuset memory devices freezer blkio pids; do
     mkdir /sys/fs/cgroup/$name; mount -t cgroup -o $name cgroup /sys/fs/cgroup/$name || rmdir /sys/fs/cgroup/$name
@@ -32,29 +30,48 @@ else
     umount /sys/fs/cgroup; mount -t cgroup2 cgroup /sys/fs/cgroup
 fi
 """
+# A host has the id of a boot of its own, and whatever runs in its containers must see that one too.
+_RUNTIME = """#!/bin/sh
+case " $* " in *" create "*) /usr/bin/python3 -I -S /run/boot-hook "$@";; esac
+exec runc "$@"
+"""
+_BOOT_HOOK = """
+import json, sys
+path = sys.argv[sys.argv.index("--bundle") + 1] + "/config.json"
+with open(path) as stream:
+    config = json.load(stream)
+target = config["root"]["path"] + "/proc/sys/kernel/random/boot_id"
+hook = {"path": "/bin/mount", "args": ["mount", "--bind", "/run/boot-id", target]}
+config.setdefault("hooks", {}).setdefault("createContainer", []).append(hook)
+with open(path, "w") as stream:
+    json.dump(config, stream)
+"""
 
 
 class HostEngine:
     """The engine of one host."""
 
     def __init__(self, host: Host, *, in_memory: bool = True) -> None:
-        """Images in memory are loaded and removed quickly; on the disk they are as slow as anywhere."""
+        """Images in memory are loaded and removed quickly; on the disk they outlive the host's power."""
         self.host = host
         self._data = _MEMORY if in_memory else _DISK
         self._daemon: subprocess.Popen[bytes] | None = None
         host.run("sh", "-c", _GROUPS)
         host.run("mkdir", "-p", self._data)
+        host.run("sh", "-c", "cat > /run/boot-hook", stdin=_BOOT_HOOK)
+        host.run("sh", "-c", "cat > /run/runtime && chmod 755 /run/runtime", stdin=_RUNTIME)
 
     @property
     def address(self) -> str:
         """Where this machine finds it; a socket's path may have 107 bytes."""
         return f"unix://{self.host.path(_SOCKET)}"
 
-    def start(self) -> None:
-        """Starts the daemon. Raises LabError."""
+    def start(self, *options: str) -> None:
+        """Starts the daemon, with further options. Raises LabError."""
         argv = ["dockerd", f"--data-root={self._data}", "--exec-root=/run/docker-x", "--pidfile=/run/docker.pid"]
         argv += [f"--host=unix://{_SOCKET}", f"--group={self.host.lab_user.uid}", "--bridge=none", "--iptables=false"]
-        argv += ["--cgroup-parent=/scriptrun-tests"]
+        argv += ["--cgroup-parent=/scriptrun-tests", "--add-runtime=lab=/run/runtime", "--default-runtime=lab"]
+        argv += options
         path = self.host.folder / "dockerd.log"
         with open(path, "ab") as log:
             self._daemon = subprocess.Popen(self.host.inside(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -71,17 +88,32 @@ class HostEngine:
         return docker.APIClient(base_url=self.address, version="auto", timeout=60)
 
     def stop(self) -> None:
-        """As `systemctl stop docker`; its containers end."""
+        """As `systemctl stop docker`; its containers end unless it restores them."""
+        self._end("TERM")
+
+    def kill(self) -> None:
+        """`kill -9`: containers go on without it."""
+        self._end("KILL")
+
+    def _end(self, signal_name: str) -> None:
         if self._daemon is not None and self._daemon.poll() is None:
             with contextlib.suppress(LabError):
-                self.host.run("sh", "-c", "kill -TERM $(cat /run/docker.pid)")
-            self._daemon.wait(timeout=30)
+                self.host.run("sh", "-c", f"kill -{signal_name} $(cat /run/docker.pid)")
+            self._daemon.wait(timeout=60)
+            self.host.run("rm", "-f", "/run/docker.pid")
 
     def containers(self) -> list[str]:
         """The names of all containers with our labels, dead ones too."""
         with contextlib.closing(self.client()) as client:
             found = client.containers(all=True, filters={"label": "io.scriptrun.run"})
         return sorted(str(container["Names"][0]).lstrip("/") for container in found)
+
+    def leftovers(self) -> list[str]:
+        """Volumes, and networks that the engine has not by itself."""
+        with contextlib.closing(self.client()) as client:
+            volumes = [str(volume["Name"]) for volume in client.volumes()["Volumes"] or ()]
+            networks = [str(network["Name"]) for network in client.networks()]
+        return volumes + [name for name in networks if name not in ("bridge", "host", "none")]
 
 
 @contextlib.contextmanager

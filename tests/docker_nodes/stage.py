@@ -122,8 +122,12 @@ class NodesStage(Command):
                     client.remove_image(image["Id"], force=True)
 
     def expect_nothing_left(self) -> None:
-        """No container, no folder of a run, and no part of an image on any host."""
+        """No container, volume, network or process, no folder of a run, and no part of an image on any host."""
         for number, engine in enumerate(self.engines):
+            host = self.lab[number]
+            # The folder goes first, and whoever removed the containers a moment later.
+            wait_until(lambda host=host: not host.processes(), limit_s=LIMIT_S, what="the end of what ran there")  # type: ignore[misc]
             assert engine.containers() == []
+            assert engine.leftovers() == []
             assert list(self.work(number).nodes.glob("*/*")) == []
             assert list(LayersLayout.of(self.work(number).root).root.glob("*/*")) == []

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 
+from tests.docker import images
 from tests.docker_nodes.stage import LIMIT_S, NodesStage
 from tests.faults.lab import wait_until
 
@@ -71,13 +73,30 @@ def test_image_that_nobody_has(stage: NodesStage) -> None:
     stage.expect_nothing_left()
 
 
-def test_cancel_leaves_nothing(stage: NodesStage) -> None:
-    """A canceled run has no container, no folder and no process on the host."""
-    run_id = stage.submit_and_wait(stage.config(_WAIT))
+def test_cancel_leaves_nothing_and_tells_no_secret(stage: NodesStage) -> None:
+    """A canceled run has no container, no folder and no process on the host; its engine never knew its secrets."""
+    config = stage.config(
+        "import os, time\nprint('ready', os.environ['TOKEN'], os.environ['OTHER'], flush=True)\ntime.sleep(600)",
+        environment_variables={"TOKEN": "canary-1"},
+        runtime={"arguments": ["-e", "OTHER=canary-2"]},
+    )
+    run_id = stage.submit_and_wait(config, "ready canary-1 canary-2")
+    with contextlib.closing(stage.engines[0].client()) as client:
+        for name in stage.engines[0].containers():
+            assert "canary" not in json.dumps(client.inspect_container(name)) + json.dumps(client.top(name))
     assert stage.run("cancel", run_id).returncode == 0
     assert stage.wait_ended(run_id)["status"] == "Canceled"
     stage.expect_nothing_left()
-    assert stage.lab[0].processes() == []
+
+
+def test_image_without_python(stage: NodesStage) -> None:
+    """Exit 3, one sentence that names the image, and nothing stays."""
+    images.import_image(stage.engines[0], images.NO_PYTHON)
+    stage.environ["DOCKER_HOST"] = f"unix://{stage.folder}/nobody"
+    record = stage.run_to_end(stage.config("print(1)", image=images.NO_PYTHON))
+    assert (record["exit_code"], record["status"]) == (3, "Failed"), stage.explain(record)
+    assert f"the image {images.NO_PYTHON} has no Python 3.9 or newer" in record["failure"]["summary"]
+    stage.expect_nothing_left()
 
 
 def test_engine_that_is_not_there(stage: NodesStage) -> None:
