@@ -116,6 +116,7 @@ class Steward:
         except OSError as error:
             message = f"{error.filename or self._layout.root}: {error.strerror or error}"
             told = {"state": events.FAILED, "message": message, "hint": "free some space there"}
+        self._away_since = None
         self._done[verb.value] = events.append(self._layout.events, events.STEP, step=verb.value, **told)
         bell.ring(self._layout.agent_bell)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -85,6 +86,8 @@ class ImageStore:
         """Has the engine push it to a registry of ours; None where it does not reach that one."""
         if not (self._client.inspect_image(image_id)["RepoTags"] or ()):  # type: ignore[no-untyped-call]  # its stubs
             return None  # Without another name, taking ours away again would remove the image.
+        from docker.errors import ImageNotFound
+
         with LoopbackRegistry(self._store) as registry:
             self._client.tag(image_id, registry.repository, "latest")
             try:
@@ -95,7 +98,8 @@ class ImageStore:
                     if "error" in piece:
                         return None
             finally:
-                self._client.remove_image(f"{registry.repository}:latest", noprune=True)
+                with contextlib.suppress(ImageNotFound):  # Somebody took it for one that a crash had left.
+                    self._client.remove_image(f"{registry.repository}:latest", noprune=True)
             if registry.manifest is None or "layers" not in registry.manifest:
                 return None
             layers = [_hex(layer["digest"]) for layer in registry.manifest["layers"]]

@@ -93,7 +93,7 @@ def restoring(stage: NodesStage) -> Iterator[list[str]]:
     stage.engines[0].start()
 
 
-@pytest.mark.parametrize("end", ["kill", "stop"])
+@pytest.mark.parametrize("end", ["kill", pytest.param("stop", marks=pytest.mark.chaos)])
 def test_engine_that_restores_its_containers(stage: NodesStage, restoring: list[str], end: str) -> None:
     """Killed or told to stop, and back: the job does not notice, and nothing is left."""
     _go_on(stage, stage.engines[0], restoring, end)
