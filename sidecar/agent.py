@@ -284,8 +284,14 @@ class Agent:
             bell.ring(self._layout.bell)
             bell.ring(self._layout.steward_bell)
             deadline = time.monotonic() + _QUIT_LIMIT_S
+            next_sign = time.monotonic() + _QUIET_S
             while (self._is_supervised() or self._steward.is_there()) and time.monotonic() < deadline:
                 time.sleep(0.005)
+                if time.monotonic() >= next_sign:
+                    # Nothing new: but a link that is silent for so long would be given up.
+                    with contextlib.suppress(OSError):  # The folder is removed whether somebody listens or not.
+                        self._send(json_frame(FrameKind.ACCEPTED, {"order": "plan"}))
+                    next_sign = time.monotonic() + _QUIET_S
             self._look_at_files()
         if self._loss is not None:
             # Whoever supervised may have gone before, and must not be started again.

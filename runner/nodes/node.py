@@ -314,8 +314,8 @@ class Node:
     def _take(self, frame: Frame, outbox: Outbox) -> None:
         if frame.kind is FrameKind.ACCEPTED:
             self._accepted.add(str(frame.body["order"]))
-            self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
             self.has_left_containers = self.has_left_containers or bool(frame.body.get("has_containers"))
+            self.is_removed = self.is_removed or bool(frame.body.get("is_removed"))
         elif frame.kind is FrameKind.PROBLEM and frame.body.get("is_loss"):
             self._give_up(f"lost what it kept of the run: {frame.body['message']}")
         elif frame.kind is FrameKind.PROBLEM:

@@ -57,6 +57,16 @@ def _expect_whole(stage: NodesStage, record: dict[str, Any]) -> None:
     assert log[len(said) :].count(b"\n") <= 1
 
 
+def _with_a_file(stage: NodesStage, size_bytes: int) -> Path:
+    """A config for a job in an image with a layer of so many bytes that the host has not."""
+    folder = stage.folder / "context"
+    folder.mkdir()
+    (folder / "added").write_bytes(random.Random(size_bytes).randbytes(size_bytes))
+    (folder / "Dockerfile").write_text(f"FROM {images.PYTHON_39}\nCOPY added /added\n")
+    script = "import os; print(os.path.getsize('/added'))"
+    return stage.config(script, image=None, image_keys={"build_context": str(folder)})
+
+
 def _go_on(stage: NodesStage, engine: HostEngine, options: Sequence[str], end: str) -> None:
     """With live-restore nothing happens to the job."""
     run_id = _begin(stage)
@@ -108,13 +118,7 @@ def test_engine_that_takes_its_containers_along(stage: NodesStage, end: str) -> 
 def test_engine_that_is_away_before_the_containers_are_up(stage: NodesStage) -> None:
     """It goes while the image travels, and is back once that has come: the run waits for it, and completes."""
     stage.complete(stage.config("print(1)"))
-    folder = stage.folder / "context"
-    folder.mkdir()
-    (folder / "added").write_bytes(random.Random(11).randbytes(4_000_000))
-    (folder / "Dockerfile").write_text(f"FROM {images.PYTHON_39}\nCOPY added /added\n")
-    config = stage.config(
-        "import os; print(os.path.getsize('/added'))", image=None, image_keys={"build_context": str(folder)}
-    )
+    config = _with_a_file(stage, 4_000_000)
     stage.lab.faults.throttle(0, 10_000_000)
     try:
         run = stage.submit(str(config))
@@ -197,8 +201,8 @@ def test_a_reboot_while_the_image_travels(alone: _Rebooted, here: Engine) -> Non
     """The host goes on with what it has of the image, and the run completes."""
     stage = alone.stage
     stage.environ["DOCKER_HOST"] = here.address
-    stage.lab.faults.throttle(0, 40_000_000)
-    run = stage.submit(str(stage.config("print(1)")))
+    stage.lab.faults.throttle(0, 20_000_000)
+    run = stage.submit(str(_with_a_file(stage, 12_000_000)))
     log = run.execution_log("lab1")
     wait_until(lambda: log.exists() and "MiB sent" in log.read_text(), limit_s=LIMIT_S, what="a sign of shipping")
     alone.reboot()
