@@ -46,7 +46,9 @@ def test_prune_removes_what_a_crash_left(stage: DockerStage) -> None:
     stage.client.create_container(images.PYTHON_39, ["true"], name="left-behind", labels=ours)
     # As an engine leaves it that was killed over a step of its own builder, and a controller over a push.
     step = stage.client.create_container(images.PYTHON_39, ["true"], name="step")["Id"]
-    BuildSteps(EnvironmentsLayout(stage.workspace.environments).image_steps("key"), stage.address).note_container(step)
+    environments = EnvironmentsLayout(stage.workspace.environments)
+    environments.images.mkdir(parents=True)
+    BuildSteps(environments.image_steps("key"), stage.address).note_container(step)
     pushed = f"127.0.0.1:1/scriptrun/{'0' * 32}"
     stage.client.tag(images.PYTHON_39, pushed, "latest")
     findings = {found["name"]: found for found in json.loads(stage.run("doctor", "-o", "json").stdout)}
