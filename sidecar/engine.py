@@ -35,7 +35,7 @@ class EngineProblem(Exception):
 class Facts(NamedTuple):
     """What decides how containers are made. `maker` is Docker or Podman, `platform` is `linux/amd64`.
 
-    `keeps_archives`: the engine loads only whole archives (its images lie in containerd's store).
+    `keeps_archives`: the engine loads only whole archives (Podman; or its images lie in containerd's store).
     """
 
     maker: str
@@ -184,14 +184,15 @@ class Engine:
         machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"])
         parts = self.json("GET", "/version").get("Components") or ()
         status = json.dumps(info.get("DriverStatus") or ())
+        is_podman = any("Podman" in str(part.get("Name")) for part in parts)
         return Facts(
-            maker="Podman" if any("Podman" in str(part.get("Name")) for part in parts) else "Docker",
+            maker="Podman" if is_podman else "Docker",
             version=str(info["ServerVersion"]),
             platform=f"{info['OSType']}/{machine}",
             is_rootless="rootless" in options,
             remaps_users="userns" in options,
             has_gpus="nvidia" in (info.get("Runtimes") or {}) and os.path.exists("/dev/nvidiactl"),
-            keeps_archives="io.containerd.snapshotter" in status,
+            keeps_archives=is_podman or "io.containerd.snapshotter" in status,
         )
 
     def layers(self) -> Iterator[List[str]]:

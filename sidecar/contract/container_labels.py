@@ -12,8 +12,8 @@ WORKSPACE = _PREFIX + "workspace"
 # On images: the hash of everything that went in, and the name that the config gave the environment.
 KEY = _PREFIX + "key"
 ENVIRONMENT = _PREFIX + "environment"
-# Images that were shipped to a node, each under the hash of its id.
-SHIPPED = "scriptrun/shipped"
+# Images that were shipped to a node, each under the hash of its id; Podman takes a name without a host for a registry's.
+SHIPPED = "localhost/scriptrun/shipped"
 
 
 class Role(str, enum.Enum):
