@@ -27,6 +27,8 @@ _FOLDER = "scriptrun"
 _PUSHED = re.compile(rf"^{re.escape(_LOOPBACK)}:(\d+)/{_FOLDER}/[0-9a-f]{{32}}:latest$")
 PUSHED_NAMES = f"{_LOOPBACK}:*/{_FOLDER}/*"
 _PIECE_BYTES = 256 * 1024
+# How a TLS connection begins.
+_TLS_HELLO = b"\x16"
 _DIGEST = re.compile(r"^sha256:([0-9a-f]{64})$")
 
 
@@ -85,6 +87,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     registry: LoopbackRegistry
     prefix: str
+
+    def handle(self) -> None:
+        """Serves a connection. An engine with containerd's store tries TLS: told in plain HTTP, it does without."""
+        if self.connection.recv(1, socket.MSG_PEEK) == _TLS_HELLO:
+            self.connection.recv(_PIECE_BYTES)  # Bytes that nobody read would make the end a reset.
+            self.connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        else:
+            super().handle()
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Says nothing: the engine tells what goes wrong."""
