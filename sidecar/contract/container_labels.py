@@ -12,7 +12,7 @@ WORKSPACE = _PREFIX + "workspace"
 # On images: the hash of everything that went in, and the name that the config gave the environment.
 KEY = _PREFIX + "key"
 ENVIRONMENT = _PREFIX + "environment"
-# Images that were shipped to a node, each under the hash of its id. Without a host Podman would take it for a registry's.
+# Images that were shipped to a node, each under the hash of its id. Without a host Podman asks a registry for it.
 SHIPPED = "localhost/scriptrun/shipped"
 
 
