@@ -40,6 +40,8 @@ class House:
     """The containers of one run on this node."""
 
     def __init__(self, engine: Engine, layout: NodeLayout, plan: NodePlan, work: Path) -> None:
+        # What the engine left out of what it was asked for, in its own words.
+        self.warnings: Dict[str, None] = {}
         self._engine = engine
         self._layout = layout
         self._plan = plan
@@ -91,7 +93,9 @@ class House:
         return self._create_once(name, described)
 
     def _create_once(self, name: str, described: Mapping[str, Any]) -> str:
-        return str(self._engine.json("POST", "/containers/create", query={"name": name}, body=described)["Id"])
+        made = self._engine.json("POST", "/containers/create", query={"name": name}, body=described)
+        self.warnings.update(dict.fromkeys(map(str, made.get("Warnings") or ())))
+        return str(made["Id"])
 
     def _read(self, container: str, path: str) -> Optional[str]:
         try:

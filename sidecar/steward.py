@@ -207,7 +207,8 @@ class Steward:
         if self._is_off():
             raise _Off
         load_s = round(loaded - started, 3) if image is not None else None
-        return {"load_s": load_s, "start_s": round(time.monotonic() - loaded, 3)}
+        start_s = round(time.monotonic() - loaded, 3)
+        return {"load_s": load_s, "start_s": start_s, "warnings": list(self._house.warnings)}
 
     def _while_on(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
         def pass_on(piece: bytes) -> None:

@@ -53,6 +53,8 @@ class Crew:
         self.client = client
         self.address = address
         self.berths = tuple(berths)
+        # What the engine left out of what it was asked for (a memory limit, under a rootless one), in its own words.
+        self.warnings: dict[str, None] = {}
         self._workspace = workspace
         self._run_id = berths[0].plan.run_id
 
@@ -112,6 +114,7 @@ class Crew:
 
     def _create_once(self, name: str, described: Mapping[str, Any]) -> str:
         made = self.client.create_container_from_config(described, name)  # type: ignore[no-untyped-call]  # its stubs
+        self.warnings.update(dict.fromkeys(made.get("Warnings") or ()))
         return str(made["Id"])
 
     def _introduce_user(self, container: str, user: str, home: Path) -> None:

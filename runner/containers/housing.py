@@ -111,6 +111,8 @@ class Housing:
         for berth in self._berths:
             name = labels.container_name(berth.plan.run_id, berth.plan.node_id, Role.JOB)
             says(berth.plan.node_id, f"Container {name} of image {self._had.image.name}")
+            for warning in crew.warnings:
+                says(berth.plan.node_id, f"The engine warns: {warning}")
 
     def _give_up(self, why: str) -> None:
         """Nothing will run in there: the nodes are released outside."""

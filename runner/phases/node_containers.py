@@ -78,6 +78,8 @@ def run(context: RunContext, stage: Stage, house: NodeHouse) -> HadImage | None:
         if loaded is not None:
             stage.say(node.node_id, f"Loaded the image in {loaded:.1f} s")
         stage.say(node.node_id, f"Container {context.run_id}-{node.node_id} of image {wanted.name}")
+        for warning in _told(node, Verb.HOUSE).get("warnings") or ():
+            stage.say(node.node_id, f"The engine warns: {warning}")
     return wanted.had
 
 

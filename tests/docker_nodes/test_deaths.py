@@ -78,12 +78,15 @@ def test_cancel_leaves_nothing_and_tells_no_secret(stage: NodesStage) -> None:
     config = stage.config(
         "import os, time\nprint('ready', os.environ['TOKEN'], os.environ['OTHER'], flush=True)\ntime.sleep(600)",
         environment_variables={"TOKEN": "canary-1"},
-        runtime={"arguments": ["-e", "OTHER=canary-2"]},
+        runtime={"arguments": ["-e", "OTHER=canary-2", "-p", "8000:8000"]},
     )
     run_id = stage.submit_and_wait(config, "ready canary-1 canary-2")
     with contextlib.closing(stage.engines[0].client()) as client:
         for name in stage.engines[0].containers():
             assert "canary" not in json.dumps(client.inspect_container(name)) + json.dumps(client.top(name))
+    # What it passes over is told in its own words.
+    said = stage.workspace.run(run_id).execution_log("lab1").read_text()
+    assert "The engine warns: Published ports are discarded" in said
     assert stage.run("cancel", run_id).returncode == 0
     assert stage.wait_ended(run_id)["status"] == "Canceled"
     stage.expect_nothing_left()
