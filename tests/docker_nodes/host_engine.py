@@ -15,7 +15,7 @@ from tests.lab.command import LabError
 from tests.lab.host import Host
 
 _START_LIMIT_S = 60.0
-_SOCKET = "/run/docker.sock"
+_SOCKET, _PID = "/run/docker.sock", "/run/docker.pid"
 _DISK, _MEMORY = "/home/engine", "/run/engine"
 # A host sees no control groups: its engine gets those of this machine.
 _GROUPS = """
@@ -66,22 +66,28 @@ class HostEngine:
         """Where this machine finds it; a socket's path may have 107 bytes."""
         return f"unix://{self.host.path(_SOCKET)}"
 
+    def argv(self, socket: str) -> list[str]:
+        """The daemon's command, but for further options."""
+        argv = ["dockerd", f"--data-root={self._data}", "--exec-root=/run/docker-x", f"--pidfile={_PID}"]
+        argv += [f"--host=unix://{socket}", f"--group={self.host.lab_user.uid}", "--bridge=none", "--iptables=false"]
+        return [*argv, "--cgroup-parent=/scriptrun-tests", "--add-runtime=lab=/run/runtime", "--default-runtime=lab"]
+
     def start(self, *options: str) -> None:
         """Starts the daemon, with further options. Raises LabError."""
-        argv = ["dockerd", f"--data-root={self._data}", "--exec-root=/run/docker-x", "--pidfile=/run/docker.pid"]
-        argv += [f"--host=unix://{_SOCKET}", f"--group={self.host.lab_user.uid}", "--bridge=none", "--iptables=false"]
-        argv += ["--cgroup-parent=/scriptrun-tests", "--add-runtime=lab=/run/runtime", "--default-runtime=lab"]
-        argv += options
         path = self.host.folder / "dockerd.log"
+        # Its own process id is that of the shell, which it takes the place of.
+        argv = ["sh", "-c", f'echo $$ > {_PID}.own; exec "$@"', "sh", *self.argv(_SOCKET), *options]
         with open(path, "ab") as log:
             self._daemon = subprocess.Popen(self.host.inside(argv), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline and self._daemon.poll() is None:
             with contextlib.suppress(MachineError):
                 check_engine({"DOCKER_HOST": self.address})
+                self.host.run("chgrp", str(self.host.lab_user.uid), _SOCKET)
+                self.host.run("chmod", "660", _SOCKET)
                 return
             time.sleep(0.05)
-        raise LabError(f"dockerd does not start on {self.host.name}: {path.read_text(errors='replace')[-600:]}")
+        raise LabError(f"{argv[4]} does not start on {self.host.name}: {path.read_text(errors='replace')[-600:]}")
 
     def client(self) -> docker.APIClient:
         """A client of its own."""
@@ -98,9 +104,9 @@ class HostEngine:
     def _end(self, signal_name: str) -> None:
         if self._daemon is not None and self._daemon.poll() is None:
             with contextlib.suppress(LabError):
-                self.host.run("sh", "-c", f"kill -{signal_name} $(cat /run/docker.pid)")
+                self.host.run("sh", "-c", f"kill -{signal_name} $(cat {_PID}.own)")
             self._daemon.wait(timeout=60)
-            self.host.run("rm", "-f", "/run/docker.pid")
+            self.host.run("rm", "-f", _PID)
 
     def containers(self) -> list[str]:
         """The names of all containers with our labels, dead ones too."""

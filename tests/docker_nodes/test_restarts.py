@@ -43,6 +43,10 @@ def _begin(stage: NodesStage) -> str:
     return run_id
 
 
+def _wait_for(log: Path, text: str) -> None:
+    wait_until(lambda: log.exists() and text in log.read_text(), limit_s=LIMIT_S, what=f"{text!r} in {log}")
+
+
 def _let_end(stage: NodesStage, run_id: str) -> None:
     """The script ends by itself soon."""
     (stage.work().node(stage.lab[0].name, run_id).work / "outputs/go").touch()
@@ -52,7 +56,7 @@ def _expect_whole(stage: NodesStage, record: dict[str, Any]) -> None:
     """Whatever the process had said is in its log; at most the piece it died over is nowhere else."""
     run = stage.layout(record)
     log, said = run.driver_log(None).read_bytes(), (run.outputs / "said").read_bytes()
-    assert len(said) > 20_000
+    assert len(said) > 10_000
     assert log.startswith(said)
     assert log[len(said) :].count(b"\n") <= 1
 
@@ -119,14 +123,15 @@ def test_engine_that_is_away_before_the_containers_are_up(stage: NodesStage) -> 
     """It goes while the image travels, and is back once that has come: the run waits for it, and completes."""
     stage.complete(stage.config("print(1)"))
     config = _with_a_file(stage, 4_000_000)
-    stage.lab.faults.throttle(0, 10_000_000)
+    # So slowly that it cannot have come before the engine has gone.
+    stage.lab.faults.throttle(0, 1_000_000)
     try:
         run = stage.submit(str(config))
         log = run.execution_log("lab1")
-        for text in ("Shipping 1 of", "Shipped the image"):
-            wait_until(lambda text=text: log.exists() and text in log.read_text(), limit_s=LIMIT_S, what=text)  # type: ignore[misc]
-            if text == "Shipping 1 of":
-                stage.engines[0].kill()
+        _wait_for(log, "Shipping 1 of")
+        stage.engines[0].kill()
+        stage.lab.faults.heal(0)
+        _wait_for(log, "Shipped the image")
     finally:
         stage.lab.faults.heal(0)
         stage.engines[0].stop()
@@ -201,10 +206,10 @@ def test_a_reboot_while_the_image_travels(alone: _Rebooted, here: Engine) -> Non
     """The host goes on with what it has of the image, and the run completes."""
     stage = alone.stage
     stage.environ["DOCKER_HOST"] = here.address
-    stage.lab.faults.throttle(0, 20_000_000)
+    stage.lab.faults.throttle(0, 5_000_000)
     run = stage.submit(str(_with_a_file(stage, 12_000_000)))
     log = run.execution_log("lab1")
-    wait_until(lambda: log.exists() and "MiB sent" in log.read_text(), limit_s=LIMIT_S, what="a sign of shipping")
+    _wait_for(log, "MiB sent")
     alone.reboot()
     stage.lab.faults.heal(0)
     alone.start_engine()
