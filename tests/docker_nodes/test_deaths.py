@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+from unittest import mock
 
 import pytest
 
+from runner import submission
+from runner.spec.config_file import read_request
 from tests.docker import images
 from tests.docker_nodes.stage import LIMIT_S, NodesStage
 from tests.faults.lab import wait_until
@@ -14,6 +18,13 @@ from tests.faults.lab import wait_until
 pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.timeout(600)]
 
 _WAIT = "import time\nprint('ready', flush=True)\ntime.sleep(600)"
+_UNTIL_GO = """
+import os, time
+print("ready", flush=True)
+while not os.path.exists("/tmp/go"):
+    time.sleep(0.05)
+print(2)
+"""
 
 
 def test_container_out_of_memory(stage: NodesStage) -> None:
@@ -38,6 +49,39 @@ def test_container_removed(stage: NodesStage) -> None:
     stage.expect_nothing_left()
 
 
+def test_sidecar_container_removed(stage: NodesStage) -> None:
+    """The job goes on, is released without it, and `55_` says so."""
+    run_id = stage.submit_and_wait(stage.config(_UNTIL_GO))
+    with contextlib.closing(stage.engines[0].client()) as client:
+        client.remove_container(f"{run_id}-lab1-sidecar", force=True)
+        sentence = f"container {run_id}-lab1-sidecar is gone; job release is done without it"
+        said = stage.workspace.run(run_id).execution_log("lab1")
+        wait_until(lambda: sentence in said.read_text(), limit_s=LIMIT_S, what="a word about it")
+        client.exec_start(client.exec_create(f"{run_id}-lab1", ["touch", "/tmp/go"])["Id"])
+    record = stage.wait_ended(run_id)
+    assert record["status"] == "Completed", stage.explain(record)
+    stage.expect_nothing_left()
+
+
+def test_name_that_is_taken(stage: NodesStage) -> None:
+    """By a stranger's container on the host: the run fails and names it, and the stranger's stays."""
+    run_id = "shipped_1700000000_0123abcd"
+    images.import_image(stage.engines[0], images.PYTHON_39)
+    with contextlib.closing(stage.engines[0].client()) as client:
+        client.create_container(images.PYTHON_39, ["true"], name=f"{run_id}-lab1")
+        try:
+            request = read_request(
+                stage.config("print(1)"), overrides=(), extra_arguments=(), compute_directory=stage.workspace.compute
+            )
+            with mock.patch.dict(os.environ, stage.environ, clear=True):
+                submission.submit(request, stage.workspace, environ=stage.environ, run_id=run_id)
+            record = stage.wait_ended(run_id)
+        finally:
+            client.remove_container(f"{run_id}-lab1")
+    assert f"the container name {run_id}-lab1 is taken" in record["failure"]["summary"], stage.explain(record)
+    stage.expect_nothing_left()
+
+
 def test_paused_container_is_told_and_can_be_canceled(stage: NodesStage) -> None:
     """`docker pause` on the host: `status` says so and how it goes on; `cancel` does not wait for that."""
     run_id = stage.submit_and_wait(stage.config(_WAIT))
@@ -51,10 +95,7 @@ def test_paused_container_is_told_and_can_be_canceled(stage: NodesStage) -> None
 
 def test_steward_and_agent_are_killed(stage: NodesStage) -> None:
     """Neither is needed for the job: both come back, and the run ends as if nothing had been."""
-    script = (
-        "import os, time\nprint('ready', flush=True)\nwhile not os.path.exists('/tmp/go'): time.sleep(0.05)\nprint(2)"
-    )
-    run_id = stage.submit_and_wait(stage.config(script))
+    run_id = stage.submit_and_wait(stage.config(_UNTIL_GO))
     for part in ("steward", "agent"):
         assert stage.lab.faults.kill(0, "sidecar", part, run_id) == 1
     with contextlib.closing(stage.engines[0].client()) as client:
