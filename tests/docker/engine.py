@@ -144,11 +144,16 @@ class Engine:
         self.first.end()
         self._unshare.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-        groups = Path("/sys/fs/cgroup")  # Of version 1: a tree a controller; of version 2: one tree.
-        for controller in (groups / self.folder.name, *groups.glob(f"*/{self.folder.name}")):
-            for group, _, _ in os.walk(controller, topdown=False):
-                with contextlib.suppress(OSError):  # Some have a process that has not quite ended.
-                    os.rmdir(group)
+        remove_groups(self.folder.name)
+
+
+def remove_groups(name: str) -> None:
+    """Removes the control groups of containers that are no more, below the group of that name."""
+    groups = Path("/sys/fs/cgroup")  # Of version 1: a tree a controller; of version 2: one tree.
+    for controller in (groups / name, *groups.glob(f"*/{name}")):
+        for group, _, _ in os.walk(controller, topdown=False):
+            with contextlib.suppress(OSError):  # Some have a process that has not quite ended.
+                os.rmdir(group)
 
 
 @contextlib.contextmanager

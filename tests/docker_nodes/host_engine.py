@@ -11,6 +11,7 @@ import docker
 
 from runner.containers.presence import check_engine
 from runner.errors import MachineError
+from tests.docker.engine import remove_groups
 from tests.lab.command import LabError
 from tests.lab.host import Host
 
@@ -62,6 +63,11 @@ class HostEngine:
         host.run("sh", "-c", "cat > /run/runtime && chmod 755 /run/runtime", stdin=_RUNTIME)
 
     @property
+    def group(self) -> str:
+        """The control group of its containers."""
+        return f"{self.host.folder.parent.name}-{self.host.name}"
+
+    @property
     def address(self) -> str:
         """Where this machine finds it; a socket's path may have 107 bytes."""
         return f"unix://{self.host.path(_SOCKET)}"
@@ -70,7 +76,7 @@ class HostEngine:
         """The daemon's command, but for further options."""
         argv = ["dockerd", f"--data-root={self._data}", "--exec-root=/run/docker-x", f"--pidfile={_PID}"]
         argv += [f"--host=unix://{socket}", f"--group={self.host.lab_user.uid}", "--bridge=none", "--iptables=false"]
-        return [*argv, "--cgroup-parent=/scriptrun-tests", "--add-runtime=lab=/run/runtime", "--default-runtime=lab"]
+        return [*argv, f"--cgroup-parent=/{self.group}", "--add-runtime=lab=/run/runtime", "--default-runtime=lab"]
 
     def start(self, *options: str) -> None:
         """Starts the daemon, with further options. Raises LabError."""
@@ -134,3 +140,4 @@ def engines_on(hosts: Sequence[Host], *, in_memory: bool = True) -> Iterator[lis
     finally:
         for engine in made:
             engine.stop()
+            remove_groups(engine.group)
