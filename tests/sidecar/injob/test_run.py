@@ -116,6 +116,24 @@ for child in children: os.waitpid(child, 0)
     assert len({record["w"] for record in records}) == 4
 
 
+def test_two_processes_of_one_rank_tear_nothing(tmp_path: Path) -> None:
+    """A script that starts itself again, as data loaders do: two writers of one file, each whole and in its own order."""
+    source = """
+import subprocess, sys
+again = None
+if len(sys.argv) == 1:
+    again = subprocess.Popen([sys.executable, "-c", OWN, "second"])
+for number in range(1000): run.log("x", number)
+if again is not None: assert again.wait() == 0
+"""
+    whole = START + source
+    records = log(f"OWN = 'OWN = None\\n' + {whole!r}\n" + source, tmp_path)
+    by_writer: dict[str, list[int]] = {}
+    for record in records:
+        by_writer.setdefault(record["w"], []).append(record["value"])
+    assert list(by_writer.values()) == [list(range(1000))] * 2
+
+
 @pytest.mark.parametrize("path", ["/dev/full", "/no/such/folder/metrics.jsonl"])
 def test_disk_that_takes_nothing_is_said_once_and_costs_no_job(path: str) -> None:
     """Without room for metrics the script goes on, with one warning on standard error."""
