@@ -117,7 +117,7 @@ for child in children: os.waitpid(child, 0)
 
 
 def test_two_processes_of_one_rank_tear_nothing(tmp_path: Path) -> None:
-    """A script that starts itself again, as data loaders do: two writers of one file, each whole and in its own order."""
+    """A script that starts itself again: two writers of one file, each whole and in its own order."""
     source = """
 import subprocess, sys
 again = None
