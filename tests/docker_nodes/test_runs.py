@@ -58,3 +58,27 @@ def test_mpi_on_two_hosts(stage: NodesStage) -> None:
     logs = [run.driver_log(rank).read_text() for rank in range(4)]
     assert logs == [f"{rank} 4 6 lab{rank // 2 + 1}\n" for rank in range(4)]
     assert run.image_build_log.exists()
+
+
+_MEET = """
+import os, socket, time
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+there = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+if rank == 0:
+    with socket.create_server(("", there[1])) as door:
+        met = sorted(door.accept()[0].makefile().readline().strip() for _ in range(size - 1))
+else:
+    for _ in range(600):  # Until rank 0 listens.
+        try: sock = socket.create_connection(there, timeout=5); break
+        except OSError: time.sleep(0.1)
+    sock.sendall(f"{rank} of {size} at {os.environ['NODE_RANK']}.{os.environ['LOCAL_RANK']}\\n".encode())
+    met = []
+print(met)
+"""
+
+
+def test_workers_on_two_hosts_meet(stage: NodesStage) -> None:
+    """PyTorch's variables in containers of two hosts lead every worker to the first one."""
+    config = stage.config(_MEET, distributed_job_config={"type": "PyTorch", "process_count": 4, "node_count": 2})
+    run = stage.layout(stage.complete(config))
+    assert run.driver_log(0).read_text() == "['1 of 4 at 0.1', '2 of 4 at 1.0', '3 of 4 at 1.1']\n"
