@@ -15,6 +15,7 @@ from sidecar.contract import container_labels as labels
 from sidecar.contract import container_life
 from sidecar.contract.container_labels import Role
 from sidecar.contract.layout import NodeLayout
+from sidecar.contract.one_file_tar import one_file_tar
 from sidecar.contract.orders import NodePlan
 from sidecar.engine import Engine, EngineProblem
 
@@ -71,7 +72,7 @@ class House:
                 continue
             changed = (text.rstrip("\n") + "\n" + line).encode("utf-8", "surrogateescape")
             self._engine.ask(
-                "PUT", f"/containers/{container}/archive", query={"path": "/etc"}, content=_tar(name, changed)
+                "PUT", f"/containers/{container}/archive", query={"path": "/etc"}, content=one_file_tar(name, changed)
             )
         self._engine.ask("POST", f"/containers/{container}/start")
 
@@ -213,12 +214,3 @@ def remove_shipped(engine: Engine) -> int:
                     if problem.status not in (404, 409):  # Gone; or a run lives in it.
                         raise
     return count
-
-
-def _tar(name: str, content: bytes) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o644
-        archive.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()

@@ -18,6 +18,7 @@ from runner.containers.labels import Role
 from runner.errors import MachineError
 from sidecar.contract import container_life
 from sidecar.contract.layout import NodeLayout
+from sidecar.contract.one_file_tar import one_file_tar
 from sidecar.contract.orders import NodePlan
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Crew:
             text = self._read(container, f"/etc/{name}")
             if text is None or description.has_user(text, number):
                 continue
-            self.client.put_archive(container, "/etc", _tar(name, (text.rstrip("\n") + "\n" + line).encode()))
+            self.client.put_archive(container, "/etc", one_file_tar(name, (text.rstrip("\n") + "\n" + line).encode()))
 
     def _read(self, container: str, path: str) -> str | None:
         from docker.errors import NotFound
@@ -225,15 +226,6 @@ def _tail(path: Path) -> bytes:
         return path.read_bytes()[-2000:]
     except OSError:
         return b""
-
-
-def _tar(name: str, content: bytes) -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        entry = tarfile.TarInfo(name)
-        entry.size, entry.mode = len(content), 0o644
-        archive.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
 
 
 def _login_name() -> str:

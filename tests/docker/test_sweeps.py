@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.docker import images
@@ -41,14 +38,7 @@ Run.get_context().log("accuracy", float(sys.argv[2]))
 def test_trials_run_in_containers(stage: DockerStage) -> None:
     """Two at once; their metrics decide which was the best, and no container is left."""
     stage.write("src/job.py", _TRIAL)
-    done = subprocess.run(
-        [sys.executable, "-c", _SWEEP, images.PYTHON_39],
-        cwd=stage.folder,
-        env=stage.environ,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    done = stage.python(_SWEEP, images.PYTHON_39, limit_s=LIMIT_S)
     assert "Completed ['Completed', 'Completed', 'Completed']" in done.stdout, done.stdout + done.stderr
     assert "best {'accuracy': 3.0}" in done.stdout
     stage.expect_nothing_left()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -51,14 +49,7 @@ def test_data_in_a_container(stage: NodesStage, tmp_path: Path) -> None:
     data.mkdir()
     (data / "a.csv").write_text("1,2,3")
     stage.write("src/job.py", _READ)
-    done = subprocess.run(
-        [sys.executable, "-c", _SUBMIT, str(data), images.PYTHON_39],
-        cwd=stage.folder,
-        env=stage.environ,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    done = stage.python(_SUBMIT, str(data), images.PYTHON_39, limit_s=LIMIT_S)
     run_id = stage.runs()[-1]
     record = json.loads(stage.workspace.run(run_id).record.read_text())
     assert record["status"] == "Completed", stage.explain({**record, "stderr": done.stderr})

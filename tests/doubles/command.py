@@ -55,6 +55,18 @@ class Command:
             check=False,
         )
 
+    def python(self, source: str, *arguments: str, limit_s: float = 90.0) -> subprocess.CompletedProcess[str]:
+        """Runs a Python program of the person's to its end, where the command would be typed."""
+        return subprocess.run(
+            [sys.executable, "-c", source, *arguments],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+
     def json(self, *arguments: str) -> Any:
         """What the command prints as JSON; the command must succeed."""
         done = self.run(*arguments)

@@ -1,13 +1,14 @@
-"""Sends a data set from a workspace to a node's store without a network: both real ends, frame by frame."""
+"""Sends what a run needs from a workspace to a node's store without a network: both real ends, frame by frame."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from runner.nodes.input_shipment import InputShipment, Parcel
+from runner.nodes.shipment import Shipment
 from runner.phases.inputs import content_parcels
 from runner.store.inputs import Inputs
-from sidecar.contents import InputContents
+from sidecar.contents import Contents, InputContents
 from sidecar.contract.layout import WorkspaceLayout
 from sidecar.contract.stores import InputsLayout
 
@@ -24,7 +25,7 @@ def parcels_of(data: Path, folder: Path) -> tuple[str, list[Parcel]]:
     return hashed.id, content_parcels([hashed])
 
 
-def exchange(shipment: InputShipment, node: InputContents, *, frames: int | None = None) -> int:
+def exchange(shipment: InputShipment | Shipment, node: Contents, *, frames: int | None = None) -> int:
     """Ships over one link, which ends after so many frames; how many bytes went."""
     sent = 0
     answers = [node.need(question.body) for question in shipment.questions()]

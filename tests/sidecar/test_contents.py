@@ -12,6 +12,7 @@ from runner.store.snapshots import Snapshots
 from sidecar.contents import Contents
 from sidecar.contract.frames import BrokenFrame, Frame, FrameKind
 from sidecar.snapshot import lay_out
+from tests.doubles.shipping import exchange
 
 _BIG = bytes(range(256)) * 1000
 
@@ -27,33 +28,17 @@ def _snapshot(folder: Path) -> tuple[Path, str]:
     return store, Snapshots(store).take(source, limit_bytes=10**9, limit_files=100).id
 
 
-def _exchange(shipment: Shipment, node: Contents, *, frames: int | None = None) -> int:
-    """Ships over one link, which ends after so many frames; how many bytes went."""
-    sent = 0
-    answers = [node.need(question.body) for question in shipment.questions()]
-    while answers:
-        for frame in shipment.take_answer(answers.pop(0)):
-            if frames is not None and frames == 0:
-                return sent
-            frames = None if frames is None else frames - 1
-            sent += len(frame.payload)
-            answer = node.take(frame)
-            if answer:
-                answers.append(answer)
-    return sent
-
-
 def test_a_snapshot_arrives_once(tmp_path: Path) -> None:
     """Equal files travel once, and a second run's snapshot does not travel at all."""
     store, snapshot_id = _snapshot(tmp_path)
     shipment = Shipment(store, snapshot_id)
-    sent = _exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"))
+    sent = exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"))
     assert shipment.is_complete
     assert len(_BIG) < sent < 2 * len(_BIG)
     assert lay_out(tmp_path / "node", snapshot_id, tmp_path / "work") == 4
     assert (tmp_path / "work/same.bin").read_bytes() == _BIG
     again = Shipment(store, snapshot_id)
-    assert (_exchange(again, Contents(tmp_path / "node", "gpu01", "run")), again.is_complete) == (0, True)
+    assert (exchange(again, Contents(tmp_path / "node", "gpu01", "run")), again.is_complete) == (0, True)
 
 
 def test_a_link_that_ends_again_and_again_brings_it_further(tmp_path: Path) -> None:
@@ -61,7 +46,7 @@ def test_a_link_that_ends_again_and_again_brings_it_further(tmp_path: Path) -> N
     store, snapshot_id = _snapshot(tmp_path)
     shipment, total, links = Shipment(store, snapshot_id), 0, 0
     while not shipment.is_complete and links < 50:
-        total += _exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"), frames=1)
+        total += exchange(shipment, Contents(tmp_path / "node", "gpu01", "run"), frames=1)
         links += 1
     assert shipment.is_complete
     manifest = (store / f"{snapshot_id}.json").stat().st_size
