@@ -92,6 +92,7 @@ def _first_line(argv: Sequence[str], environ: Mapping[str, str], stage: Stage) -
     """Seconds until the word came out; the command is waited for."""
     errors = stage.scratch / "contained.err"
     first_s = None
+    printed: list[str] = []
     folder = ROOT if "runner" in argv else stage.scratch
     with errors.open("w") as err:
         began = time.monotonic()
@@ -108,11 +109,12 @@ def _first_line(argv: Sequence[str], environ: Mapping[str, str], stage: Stage) -
         with process, deadline(process.pid, _TIMEOUT_S):
             assert process.stdout is not None
             for line in process.stdout:
+                printed.append(line)
                 if first_s is None and _WORD in line and "print" not in line:
                     first_s = time.monotonic() - began
     if process.returncode != 0 or first_s is None:
-        said = errors.read_text().strip()[-300:]
-        raise CommandFailedError(f"{argv[0]}: exit code {process.returncode}: {said}")
+        said = "".join(printed)[-300:] + errors.read_text()[-300:]
+        raise CommandFailedError(f"{argv[0]}: exit code {process.returncode}: {said.strip()}")
     for run in stage.workspace.runs.glob("*") if stage.workspace.runs.is_dir() else ():
         assert RunLayout(run).record.exists()
         shutil.rmtree(run)
