@@ -24,9 +24,8 @@ from sidecar.contract.frames import (
 )
 from sidecar.contract.orders import NodePlan
 from sidecar.contract.stores import InputsLayout, LayersLayout, SnapshotsLayout
-from sidecar.right_contents import is_right, mark_right
+from sidecar.right_contents import hash_of, is_right, mark_right
 
-_READ_BYTES = 1024 * 1024
 _MIB = 2**20
 # Less is not worth a look at the disk for each list; and this much is left for what the run itself has to say.
 _MUCH_BYTES = 1024 * 1024
@@ -125,7 +124,7 @@ class Contents:
         finally:
             os.close(descriptor)
         if not content.is_checked_later:
-            if _sha256(content.partial) != content.sha256:
+            if hash_of(content.partial) != content.sha256:
                 content.partial.unlink()
                 return {"missing": [[frame.stream, 0]], "is_complete": False}
             if content.is_data:
@@ -242,13 +241,3 @@ def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
-
-
-def _sha256(path: Path) -> str:
-    import hashlib  # Not needed where the node has everything.
-
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        while content := stream.read(_READ_BYTES):
-            digest.update(content)
-    return digest.hexdigest()

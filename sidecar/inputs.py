@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 from pathlib import Path
@@ -22,9 +21,8 @@ from sidecar.contract.input_listing import Listing, decode
 from sidecar.contract.layout import NodeLayout
 from sidecar.contract.orders import ORDER_NAMES, NodePlan, Verb
 from sidecar.contract.stores import InputsLayout
-from sidecar.right_contents import is_right, mark_right
+from sidecar.right_contents import hash_of, is_right, mark_right
 
-_READ_BYTES = 1024 * 1024
 _FOLDER, _OPEN_FOLDER = 0o555, 0o755
 # What a file system says that has no (or no more) links to one file.
 _NO_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV, errno.ENOSYS})
@@ -161,7 +159,7 @@ def _checked(store: InputsLayout, entry: Mapping[str, Any]) -> Path:
         return place
     unchecked = store.unchecked(sha256)
     try:
-        if _sha256(unchecked) != sha256:
+        if hash_of(unchecked) != sha256:
             unchecked.unlink()
             raise BadInput(f"the content of {entry['path']!r} did not come as it was sent; it was removed here")
         mark_right(unchecked)
@@ -184,11 +182,3 @@ def _place(source: Path, target: Path) -> None:
 
         shutil.copyfile(source, target)
         mark_right(target)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as stream:
-        while content := stream.read(_READ_BYTES):
-            digest.update(content)
-    return digest.hexdigest()

@@ -1,4 +1,6 @@
-"""Knows a content that had its hash without reading it again: by a time of change that any writing takes away."""
+"""The hash of a content, and how one that had it is known without reading it again: by a time of change that any
+writing takes away.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,18 @@ from pathlib import Path
 # 2001-09-09: a whole second, as every file system keeps it, and no file's own.
 CHECKED_NS = 1_000_000_000 * 10**9
 _READ_ONLY = 0o444
+_READ_BYTES = 1024 * 1024
+
+
+def hash_of(path: Path) -> str:
+    """The sha256 of what is at `path`, in hexadecimal digits. Raises OSError."""
+    import hashlib  # Not needed where the node has everything.
+
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as stream:
+        while content := stream.read(_READ_BYTES):
+            digest.update(content)
+    return digest.hexdigest()
 
 
 def is_right(path: Path, size_bytes: int) -> bool:

@@ -23,6 +23,7 @@ from runner.history.process_table import ProcessRow, read_processes
 from runner.history.run_record import RunRecord, read_record
 from runner.history.seal_progress import read_progress
 from runner.history.status import RunStatus
+from runner.interop.mirror_sentence import describe_mirror
 from runner.logview.terminal_text import harmless
 from sidecar.contract.layout import RunLayout, driver_log_index
 
@@ -101,10 +102,8 @@ def describe(
     yield from sweep_status.describe(layout, record)
     if not record.status.is_terminal and (progress := read_progress(layout)) is not None:
         yield f"progress   {progress}"
-    if record.request.get("mlflow"):
-        from runner.interop.mirror_sentence import describe_mirror
-
-        yield f"mlflow     {_safe(describe_mirror(layout, record))}"
+    if (copied := describe_mirror(layout, record)) is not None:
+        yield f"mlflow     {_safe(copied)}"
     for warning in (*record.warnings, *_troubles(layout, record)):
         yield f"warning    {_safe(warning)}"
     if record.failure:

@@ -83,10 +83,9 @@ def _copy_all(context: RunContext, output: OutputSpec, files: list[tuple[str, Pa
             new.unlink(missing_ok=True)
     if not kept:
         return []
-    more = f" and {len(kept) - 1} more" if len(kept) > 1 else ""
     return [
         f"output {output.name}: other files of the same names were at {output.destination}; they are kept there as "
-        f"{kept[0]}{more}"
+        f"{_first_of(kept)}"
     ]
 
 
@@ -115,8 +114,12 @@ def _send_all(output: OutputSpec, files: list[tuple[str, Path]], patience: Patie
         raise MachineError("the run was canceled meanwhile")
     if not left:
         return []
-    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
     return [
-        f"output {output.name}: not sent: {left[0]}{more}; other files of the same names are at {output.destination} "
+        f"output {output.name}: not sent: {_first_of(left)}; other files of the same names are at {output.destination} "
         f"(as_upload(overwrite=True) replaces them); these are in the run, below {output.folder}"
     ]
+
+
+def _first_of(paths: list[str]) -> str:
+    """`a.csv and 3 more`."""
+    return paths[0] + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")

@@ -1,6 +1,6 @@
-"""The data of a run on other machines: what is brought to every node, and where its outputs are to be brought.
+"""The data of a run: what is brought to every other machine, where outputs are to be brought, what containers here see.
 
-On the submitting machine a job is given plain paths, and none of this is needed.
+A job of the submitting machine that runs in no container is given plain paths, and needs none of this.
 """
 
 from __future__ import annotations
